@@ -1,0 +1,109 @@
+"""The one interface of every vector index: plain arrays in, plain arrays out.
+
+Face ids and subject ids are int64 and given by the caller; a face id is never used twice. Vectors are the *derived*
+rows (centred, perhaps enhanced, unit length, float32). A mutation is idempotent and ordered by its revision, and
+results of several indexes over disjoint faces can be merged, so that shards on other machines can be one more
+implementation.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatRows = NDArray[np.float32]
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+
+class By(enum.Enum):
+    """What k counts: distinct subjects (each with its best face) or faces."""
+
+    SUBJECT = "SUBJECT"
+    FACE = "FACE"
+
+
+class Side(enum.Enum):
+    """Which faces a search sees: those with ERS >= gate, or those below it."""
+
+    PASSING = "PASSING"
+    FILTERED = "FILTERED"
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Ragged results: hits of probe i are rows offsets[i]:offsets[i+1], by (score falling, face id rising)."""
+
+    offsets: Ids
+    face_ids: Ids
+    subject_ids: Ids
+    scores: Scores
+    ers: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything an index holds, ordered by face id."""
+
+    revision: int
+    face_ids: Ids
+    subject_ids: Ids
+    ers: Scores
+    vectors: FloatRows
+
+
+class VectorIndex(Protocol):
+    """A set of faces searched by cosine similarity under a recognizability gate.
+
+    Not safe for concurrent use: one thread owns an index.
+    """
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def revision(self) -> int:
+        """The revision of the last mutation applied."""
+
+    @property
+    def precision(self) -> str:
+        """What a score is worth, for the answer: for example `exact-float64`."""
+
+    @property
+    def device(self) -> str:
+        """Where the rows are: `cpu` or `cuda:N`."""
+
+    def apply(
+        self,
+        revision: int,
+        removed_ids: Ids,
+        ids: Ids,
+        subject_ids: Ids,
+        ers: Scores,
+        vectors: FloatRows,
+    ) -> None:
+        """Remove, then add or replace faces, as one step.
+
+        A revision at or below the present one is a repetition and changes nothing. Unknown removed ids are ignored.
+        Raises InvalidEmbedding for vectors of another dimension.
+        """
+
+    def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:
+        """Return the k best of each probe among the faces on the wanted side of that probe's gate, exactly.
+
+        vectors (q, d) float32; gates (q,) float64. Fewer than k hits are returned when there are no more.
+        """
+
+    def subject_faces(self, subject_id: int) -> Snapshot:
+        """Return the rows of one subject (empty when it has none)."""
+
+    def count(self, gate: float = 0.0) -> int:
+        """Return how many faces have ERS >= gate."""
+
+    def set_gate(self, gate: float) -> None:
+        """Tell the gate that most searches will use, so that it costs nothing."""
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all rows."""
