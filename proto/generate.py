@@ -38,8 +38,15 @@ def main() -> int:
 
 def generate(output: Path) -> None:
     """Write messages and services, each with its type stub, below `output`."""
-    kinds = ("python", "grpc_python", "mypy", "mypy_grpc")
-    compile_protos(*(f"--{kind}_out={'quiet:' if kind.startswith('mypy') else ''}{output}" for kind in kinds))
+    tools = Path(sys.executable).parent
+    compile_protos(
+        f"--plugin=protoc-gen-mypy={tools / 'protoc-gen-mypy'}",
+        f"--plugin=protoc-gen-mypy_grpc={tools / 'protoc-gen-mypy_grpc'}",
+        f"--python_out={output}",
+        f"--grpc_python_out={output}",
+        f"--mypy_out=quiet:{output}",
+        f"--mypy_grpc_out=quiet:{output}",
+    )
     for stub in (output / PACKAGE).glob("*_pb2_grpc.py*"):  # a .proto without a service gives an empty service stub
         if "ServiceStub" not in stub.read_text():
             stub.unlink()

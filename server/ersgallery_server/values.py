@@ -1,0 +1,179 @@
+"""The service's own values: what a gallery, a subject and a face are between the handlers and the store."""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from ersgallery_index import Policy, Profile
+from numpy.typing import NDArray
+
+Metadata = Mapping[str, str]
+T = TypeVar("T")
+
+
+class SeveralFaces(enum.Enum):
+    """Which face of a photograph counts when it has several."""
+
+    LARGEST = "LARGEST"
+    REJECT = "REJECT"
+
+
+class LowErs(enum.Enum):
+    """What becomes of a face below gamma_gallery at enrolment."""
+
+    STORE = "STORE"
+    REJECT = "REJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileVersion:
+    """One immutable version of a recognizability profile; `profile_id@version` names it."""
+
+    key: int
+    profile_id: str
+    version: int
+    profile: Profile
+    description: str
+    sha256: str
+    create_time: dt.datetime
+
+    @property
+    def reference(self) -> str:
+        """Return `profile_id@version`."""
+        return f"{self.profile_id}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class GallerySettings:
+    """What the caller chose for a gallery. None stands for a default: gamma the profile's, gamma_gallery as gamma."""
+
+    tau: float
+    display_name: str = ""
+    gamma: float | None = None
+    gamma_gallery: float | None = None
+    margin: float | None = None
+    enhance_features: bool = False
+    several_faces: SeveralFaces = SeveralFaces.LARGEST
+    low_ers: LowErs = LowErs.STORE
+    store_images: bool = False
+
+    def policy(self, profile: Profile) -> Policy:
+        """Return the gates and thresholds in force under a profile."""
+        gamma = profile.gamma if self.gamma is None else self.gamma
+        gamma_gallery = gamma if self.gamma_gallery is None else self.gamma_gallery
+        return Policy(gamma=gamma, gamma_gallery=gamma_gallery, tau=self.tau, margin=self.margin)
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionCounts:
+    """What ISO/IEC 19795 calls failures to acquire and to enrol, with the attempts that they are shares of."""
+
+    acquisition_attempts: int = 0
+    failures_to_acquire: int = 0
+    enrollment_attempts: int = 0
+    failures_to_enroll: int = 0
+
+    def __add__(self, other: "AcquisitionCounts") -> "AcquisitionCounts":
+        return AcquisitionCounts(
+            self.acquisition_attempts + other.acquisition_attempts,
+            self.failures_to_acquire + other.failures_to_acquire,
+            self.enrollment_attempts + other.enrollment_attempts,
+            self.failures_to_enroll + other.failures_to_enroll,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRecord:
+    """A gallery as the store holds it. `version` counts changes of its settings, `revision` all changes."""
+
+    key: int
+    gallery_id: str
+    settings: GallerySettings
+    profile: ProfileVersion
+    revision: int
+    version: int
+    counts: AcquisitionCounts
+    create_time: dt.datetime
+    update_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRecord:
+    """An enrolled person. `face_count` is filled in where it was asked for."""
+
+    key: int
+    subject_id: str
+    display_name: str
+    metadata: Metadata
+    version: int
+    create_time: dt.datetime
+    update_time: dt.datetime
+    face_count: int = 0
+    searchable_face_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FaceBox:
+    """Where a face stands in its photograph, in pixels after EXIF orientation."""
+
+    x_px: float
+    y_px: float
+    width_px: float
+    height_px: float
+    detector_score: float
+    face_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRecord:
+    """An enrolled face without its embedding."""
+
+    face_id: int
+    subject_key: int
+    subject_id: str
+    ers: float
+    raw_ers: float
+    embedding_norm: float
+    media_id: str
+    metadata: Metadata
+    has_image: bool
+    version: int
+    create_time: dt.datetime
+    box: FaceBox | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFace:
+    """A face to be stored: the un-centred unit embedding (d,) float32 with what was measured on it."""
+
+    subject_id: str
+    embedding: NDArray[np.float32] = field(repr=False)
+    embedding_norm: float
+    ers: float
+    raw_ers: float
+    media_id: str = ""
+    metadata: Metadata = field(default_factory=dict)
+    subject_display_name: str = ""
+    box: FaceBox | None = None
+    image: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFaces:
+    """Rows of the store as arrays, ordered by face id: what an index or a new scoring is built from."""
+
+    face_ids: NDArray[np.int64]
+    subject_keys: NDArray[np.int64]
+    ers: NDArray[np.float64]
+    embeddings: NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next_key` is None at the end."""
+
+    items: tuple[T, ...]
+    next_key: str | None
