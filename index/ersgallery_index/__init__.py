@@ -1,0 +1,73 @@
+"""ersgallery_index: recognizability, open-set decisions and exact vector indexes on NumPy and FAISS.
+
+It knows nothing of gRPC, SQL, images or a server. FAISS is imported when the first index is opened.
+"""
+
+from ersgallery_index.backends import Device, open_index, parse_device
+from ersgallery_index.embeddings import UnitRows, normalize
+from ersgallery_index.errors import (
+    DeviceFull,
+    DeviceUnavailable,
+    ErsError,
+    InvalidEmbedding,
+    InvalidPolicy,
+    InvalidProfile,
+    StaleRevision,
+)
+from ersgallery_index.hits import merge_hits
+from ersgallery_index.identification import Identifications, identify
+from ersgallery_index.interface import By, Hits, Side, Snapshot, VectorIndex
+from ersgallery_index.policy import MAX_CANDIDATES, Policy
+from ersgallery_index.recognizability import Derivation, Derived, Profile
+from ersgallery_index.representation import Representation, represent, represent_templates
+from ersgallery_index.results import (
+    Candidate,
+    Decision,
+    Identification,
+    Recognizability,
+    UnsureReason,
+    Verification,
+)
+from ersgallery_index.templates import Template, Weighting
+from ersgallery_index.verification import verify, verify_subject
+
+__all__ = [
+    "MAX_CANDIDATES",
+    "By",
+    "Candidate",
+    "Decision",
+    "Derivation",
+    "Derived",
+    "Device",
+    "DeviceFull",
+    "DeviceUnavailable",
+    "ErsError",
+    "Hits",
+    "Identification",
+    "Identifications",
+    "InvalidEmbedding",
+    "InvalidPolicy",
+    "InvalidProfile",
+    "Policy",
+    "Profile",
+    "Recognizability",
+    "Representation",
+    "Side",
+    "Snapshot",
+    "StaleRevision",
+    "Template",
+    "UnitRows",
+    "UnsureReason",
+    "VectorIndex",
+    "Verification",
+    "Weighting",
+    "identify",
+    "merge_hits",
+    "normalize",
+    "open_index",
+    "parse_device",
+    "represent",
+    "represent_templates",
+    "verify",
+    "verify_subject",
+]

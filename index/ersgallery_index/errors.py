@@ -1,11 +1,12 @@
 """The plain errors of the mathematics and of the vector indexes.
 
-    ErsError
-     +- InvalidEmbedding      a vector with a wrong dimension, NaN, Inf or no length
-     +- InvalidProfile        a mean or centroid set that cannot define an ERS
-     +- InvalidPolicy         a gate, threshold or k out of range
-     +- DeviceUnavailable     a device was asked for that is not there
-     +- StaleRevision         a mutation arrived out of order
+ErsError
+ +- InvalidEmbedding      a vector with a wrong dimension, NaN, Inf or no length
+ +- InvalidProfile        a mean or centroid set that cannot define an ERS
+ +- InvalidPolicy         a gate, threshold or k out of range
+ +- DeviceUnavailable     a device was asked for that is not there
+ +- DeviceFull            rows do not fit into a device's memory
+ +- StaleRevision         a mutation arrived out of order
 """
 
 
@@ -37,6 +38,10 @@ class InvalidPolicy(ErsError):
 
 class DeviceUnavailable(ErsError):
     """A device was asked for that this machine or this FAISS build does not have."""
+
+
+class DeviceFull(ErsError):
+    """The rows do not fit into the free memory of the device; nothing was changed."""
 
 
 class StaleRevision(ErsError):

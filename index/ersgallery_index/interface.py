@@ -61,19 +61,24 @@ class VectorIndex(Protocol):
     """
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """The dimension of every vector."""
+        ...
 
     @property
     def revision(self) -> int:
         """The revision of the last mutation applied."""
+        ...
 
     @property
     def precision(self) -> str:
         """What a score is worth, for the answer: for example `exact-float64`."""
+        ...
 
     @property
     def device(self) -> str:
         """Where the rows are: `cpu` or `cuda:N`."""
+        ...
 
     def apply(
         self,
@@ -86,24 +91,31 @@ class VectorIndex(Protocol):
     ) -> None:
         """Remove, then add or replace faces, as one step.
 
-        A revision at or below the present one is a repetition and changes nothing. Unknown removed ids are ignored.
-        Raises InvalidEmbedding for vectors of another dimension.
+        A revision at or below the present one is a repetition and changes nothing; revisions need not be contiguous.
+        Unknown removed ids are ignored. Vectors must be the derived rows that were usable: another dimension, NaN,
+        infinity or no unit length raises InvalidEmbedding. Raises ValueError for columns that do not fit together, a
+        face id given twice or an ERS outside 0..1, and DeviceFull; then nothing has changed.
         """
 
     def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:
         """Return the k best of each probe among the faces on the wanted side of that probe's gate, exactly.
 
-        vectors (q, d) float32; gates (q,) float64. Fewer than k hits are returned when there are no more.
+        vectors (q, d) float32 of unit length; gates (q,) float64. Fewer than k hits are returned when there are no
+        more. The answer to a probe does not depend on the others of its batch.
         """
+        ...
 
     def subject_faces(self, subject_id: int) -> Snapshot:
         """Return the rows of one subject (empty when it has none)."""
+        ...
 
     def count(self, gate: float = 0.0) -> int:
         """Return how many faces have ERS >= gate."""
+        ...
 
     def set_gate(self, gate: float) -> None:
         """Tell the gate that most searches will use, so that it costs nothing."""
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all rows."""
+        ...

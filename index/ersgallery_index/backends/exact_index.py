@@ -1,0 +1,242 @@
+"""The exact index: FAISS proposes in float32, float64 decides."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ersgallery_index.backends.exact_search import Request, Window, search_exactly
+from ersgallery_index.backends.lookup import NOWHERE, Lookup
+from ersgallery_index.backends.proposers import Backend
+from ersgallery_index.backends.segments import Part, Rows, Segment, unpack_locations
+from ersgallery_index.embeddings import require_unit_rows
+from ersgallery_index.errors import InvalidPolicy
+from ersgallery_index.hits import Found, by_probe, to_hits
+from ersgallery_index.interface import By, FloatRows, Hits, Ids, Scores, Side, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What changes the cost of a search and never its result.
+
+    slack: rows proposed beyond k. sparse_share: the share of removed rows from which a segment is compacted.
+    """
+
+    slack: int = 10
+    sparse_share: float = 0.25
+
+
+class ExactIndex:
+    """Implements VectorIndex: scores are float64 dot products of the float32 rows, ties go to the lower face id.
+
+    Faces below the usual gate live in a part of their own, so that a search under that gate never meets them. Removed
+    rows stay as tombstones until a segment has too many, then its living rows are appended elsewhere.
+    Searches change nothing, so on a CPU several threads may search while nobody applies.
+    """
+
+    def __init__(self, dimension: int, backend: Backend, tuning: Tuning | None = None) -> None:
+        self._dimension = dimension
+        self._backend = backend
+        self._tuning = tuning or Tuning()
+        self._revision = 0
+        self._gate = 0.0
+        numbers = itertools.count()
+        self._passing = Part(backend, dimension, numbers)
+        self._below = Part(backend, dimension, numbers)
+        self._lookup = Lookup()
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of the vectors."""
+        return self._dimension
+
+    @property
+    def revision(self) -> int:
+        """The revision of the last mutation applied."""
+        return self._revision
+
+    @property
+    def precision(self) -> str:
+        """What a score is worth."""
+        return "exact-float64"
+
+    @property
+    def device(self) -> str:
+        """Where the rows are searched."""
+        return self._backend.name
+
+    def apply(
+        self,
+        revision: int,
+        removed_ids: Ids,
+        ids: Ids,
+        subject_ids: Ids,
+        ers: Scores,
+        vectors: FloatRows,
+    ) -> None:
+        """Remove, then add or replace faces, as one step; everything is checked before anything changes.
+
+        A revision at or below the present one changes nothing. Raises InvalidEmbedding for vectors of another
+        dimension, NaN, infinity or no unit length; ValueError for columns that do not fit together, a face id given
+        twice or an ERS outside 0..1; DeviceFull when the rows do not fit on the device.
+        """
+        if revision <= self._revision:
+            return
+        rows = _checked(self._dimension, Rows(ids, subject_ids, ers, vectors))
+        self._backend.require_room(len(rows), self._dimension)
+        # Written first: a device that turns out to be full has then changed nothing.
+        locations = self._write(rows)
+        self._bury(np.concatenate([np.asarray(removed_ids, dtype=np.int64), rows.face_ids]))
+        self._lookup.place(rows.face_ids, locations)
+        self._lookup.enlist(rows.subject_ids, rows.face_ids)
+        self._compact()
+        self._revision = revision
+
+    def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:
+        """Return the k best of each probe among the faces on the wanted side of its gate, exactly.
+
+        Raises InvalidEmbedding for probes of another dimension, NaN, infinity or no unit length, InvalidPolicy for a
+        gate that is no number or k < 1, ValueError when probes and gates differ in number.
+        """
+        probes = np.ascontiguousarray(vectors, dtype=np.float32)
+        require_unit_rows(probes, self._dimension)
+        if len(gates) != len(probes):
+            raise ValueError(f"{len(probes)} probes need as many gates, not {len(gates)}")
+        if k < 1:
+            raise InvalidPolicy("k", "must be at least 1")
+        if np.isnan(gates).any():
+            raise InvalidPolicy("gate", "must be a number")
+        found = []
+        for gate in np.unique(gates):
+            rows = np.flatnonzero(gates == gate)
+            some = self._search_group(probes[rows], float(gate), k, by, side)
+            found.append(some.of_probes(rows.astype(np.int64)))
+        return to_hits(by_probe(found), len(probes))
+
+    def subject_faces(self, subject_id: int) -> Snapshot:
+        """Return the rows of one subject by face id."""
+        face_ids = self._lookup.faces_of(subject_id)
+        locations = self._lookup.locate(face_ids)
+        rows = self._read(locations[locations != NOWHERE])
+        return self._as_snapshot(rows.take(rows.subject_ids == subject_id))
+
+    def count(self, gate: float = 0.0) -> int:
+        """Return how many faces have ERS >= gate."""
+        if gate == self._gate:
+            return self._passing.alive
+        if gate <= 0.0:
+            return self._passing.alive + self._below.alive
+        return self._admitted(Window(gate, math.inf), self._segments())
+
+    def set_gate(self, gate: float) -> None:
+        """Make this the usual gate: move the faces between the old and the new one to the other part.
+
+        Raises InvalidPolicy for a gate outside 0..1.
+        """
+        if not 0.0 <= gate <= 1.0:
+            raise InvalidPolicy("gate", "must lie in 0..1")
+        lower, upper = sorted((gate, self._gate))
+        source = self._passing if gate > self._gate else self._below
+        self._gate = gate
+        for segment in list(source.segments.values()):
+            moved = np.flatnonzero(segment.alive & Window(lower, upper).admits(segment.rows.ers))
+            rows = segment.rows.take(moved)
+            self._lookup.place(rows.face_ids, self._write(rows))
+            segment.bury(moved)
+        self._compact()
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all rows by face id."""
+        living = [segment.rows.take(segment.alive) for segment in self._segments()]
+        return self._as_snapshot(Rows.concatenate(living, self._dimension))
+
+    def _search_group(self, probes: FloatRows, gate: float, k: int, by: By, side: Side) -> Found:
+        """Search probes that share a gate, in the parts that can hold an answer."""
+        if side is Side.PASSING:
+            window = Window(gate, math.inf)
+            parts = [self._passing] if gate >= self._gate else [self._passing, self._below]
+        else:
+            window = Window(-math.inf, gate)
+            parts = [self._below] if gate <= self._gate else [self._passing, self._below]
+        segments = [segment for part in parts for segment in part.segments.values()]
+        width = self._first_width(segments, window, gate, k)
+        return search_exactly(segments, probes, Request(window, k, by), width, self._backend.widest)
+
+    def _first_width(self, segments: list[Segment], window: Window, gate: float, k: int) -> int:
+        """Propose the more, the fewer of the rows may be seen at all."""
+        total = sum(segment.size for segment in segments)
+        if gate == self._gate:
+            admitted = total - sum(segment.buried for segment in segments)
+        else:
+            admitted = self._admitted(window, segments)
+        return math.ceil((k + self._tuning.slack) * total / max(1, admitted))
+
+    def _admitted(self, window: Window, segments: list[Segment]) -> int:
+        return sum(int(np.count_nonzero(part.alive & window.admits(part.rows.ers))) for part in segments)
+
+    def _segments(self) -> list[Segment]:
+        return [*self._passing.segments.values(), *self._below.segments.values()]
+
+    def _write(self, rows: Rows) -> Ids:
+        """Write rows into the part of their ERS and return their locations."""
+        passing = rows.ers >= self._gate
+        locations = np.empty(len(rows), dtype=np.int64)
+        locations[passing] = self._passing.append(rows.take(passing))
+        try:
+            locations[~passing] = self._below.append(rows.take(~passing))
+        except BaseException:
+            self._bury_at(locations[passing])
+            raise
+        return locations
+
+    def _bury(self, face_ids: Ids) -> None:
+        """Remove the faces that are there."""
+        face_ids = np.unique(face_ids)
+        locations = self._lookup.locate(face_ids)
+        known = locations != NOWHERE
+        self._bury_at(locations[known])
+        self._lookup.place(face_ids[known], np.full(int(known.sum()), NOWHERE, dtype=np.int64))
+
+    def _bury_at(self, locations: Ids) -> None:
+        for segment, positions in self._located(locations):
+            segment.bury(positions)
+
+    def _compact(self) -> None:
+        for part in (self._passing, self._below):
+            for rows in part.drop_sparse(self._tuning.sparse_share):
+                self._lookup.place(rows.face_ids, self._write(rows))
+
+    def _read(self, locations: Ids) -> Rows:
+        return Rows.concatenate(
+            [segment.rows.take(positions) for segment, positions in self._located(locations)], self._dimension
+        )
+
+    def _located(self, locations: Ids) -> list[tuple[Segment, NDArray[np.intp]]]:
+        """Return the positions in each segment that locations name."""
+        numbers, positions = unpack_locations(locations)
+        every = self._passing.segments | self._below.segments
+        return [(every[number], positions[numbers == number]) for number in np.unique(numbers).tolist()]
+
+    def _as_snapshot(self, rows: Rows) -> Snapshot:
+        ordered = rows.take(np.argsort(rows.face_ids))
+        return Snapshot(self._revision, ordered.face_ids, ordered.subject_ids, ordered.ers, ordered.vectors)
+
+
+def _checked(dimension: int, rows: Rows) -> Rows:
+    """Return rows in the types of the columns, or raise as apply does."""
+    checked = Rows(
+        np.asarray(rows.face_ids, dtype=np.int64),
+        np.asarray(rows.subject_ids, dtype=np.int64),
+        np.asarray(rows.ers, dtype=np.float64),
+        np.asarray(rows.vectors, dtype=np.float32),
+    )
+    require_unit_rows(checked.vectors, dimension)
+    if not len(checked.face_ids) == len(checked.subject_ids) == len(checked.ers) == len(checked.vectors):
+        raise ValueError("ids, subject ids, ERS and vectors must be equally many")
+    if len(np.unique(checked.face_ids)) != len(checked.face_ids):
+        raise ValueError("a face id is given twice")
+    if not ((checked.ers >= 0.0) & (checked.ers <= 1.0)).all():
+        raise ValueError("an ERS lies outside 0..1")
+    return checked

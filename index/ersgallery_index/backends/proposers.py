@@ -1,0 +1,120 @@
+"""Proposers: where the rows of one segment are multiplied in float32, on a CPU or a device.
+
+A proposer only proposes. Which rows are alive and pass a gate, and what their exact scores are, is decided on the
+host by logic that all of them share, because a device can neither remove rows nor filter them.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ersgallery_index.backends.faiss_library import FlatIndex, nearest_rows, use_one_thread
+from ersgallery_index.interface import FloatRows
+
+Proposals = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+class Proposer(Protocol):
+    """The float32 side of one segment."""
+
+    def append(self, rows: FloatRows) -> None:
+        """Take rows (n, d) that were written behind the earlier ones on the host."""
+
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+        """Return the `width` best scores of each probe, falling, and their positions: (q, width) each.
+
+        rows are the host's (n, d); width is at most n and the backend's widest.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """A place for segments."""
+
+    @property
+    def name(self) -> str:
+        """Return `cpu` or `cuda:N`."""
+        ...
+
+    @property
+    def widest(self) -> int:
+        """Return how many rows one proposal may hold."""
+        ...
+
+    @property
+    def segment_rows(self) -> int:
+        """Return how many rows a segment holds."""
+        ...
+
+    def open_proposer(self, dimension: int) -> Proposer:
+        """Return the proposer of a new, empty segment."""
+        ...
+
+    def require_room(self, rows: int, dimension: int) -> None:
+        """Raise DeviceFull unless so many more rows fit."""
+
+
+class HostProposer:
+    """Multiplies the host's own rows: no copy, and overwritten rows count at once."""
+
+    def append(self, rows: FloatRows) -> None:
+        """Take nothing: the host's rows are the ones searched."""
+
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+        """Return the best rows; see Proposer."""
+        use_one_thread()
+        return nearest_rows(probes, rows, width)
+
+
+class CpuBackend:
+    """Segments in host memory, of fixed size, so that growing never copies them."""
+
+    def __init__(self, segment_rows: int = 32768, widest: int = 2048) -> None:
+        self.name = "cpu"
+        self.segment_rows = segment_rows
+        self.widest = widest
+
+    def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
+        """Return a proposer for the host's rows."""
+        return HostProposer()
+
+    def require_room(self, rows: int, dimension: int) -> None:
+        """Leave host memory to the operating system."""
+
+
+class CopyProposer:
+    """Multiplies a copy of the rows in a FAISS index that can only be added to, as on a GPU."""
+
+    def __init__(self, index: FlatIndex, sole_use: "SoleUse", require_room: Callable[[int], None]) -> None:
+        self._index = index
+        self._sole_use = sole_use
+        self._require_room = require_room
+
+    def append(self, rows: FloatRows) -> None:
+        """Copy the rows to the device. Raises DeviceFull before anything changes."""
+        with self._sole_use:
+            # A device index grows by moving to a larger block: old and new rows are there at once.
+            self._require_room(self._index.ntotal + len(rows))
+            self._index.add(np.ascontiguousarray(rows))
+
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:  # noqa: ARG002  (the protocol's)
+        """Return the best rows; see Proposer."""
+        with self._sole_use:
+            return self._index.search(probes, width)
+
+
+class SoleUse:
+    """Notices two threads in the same FAISS GPU resources, which would corrupt results silently."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("a GPU index was used by two threads at once; one thread must own it")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

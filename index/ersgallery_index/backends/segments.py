@@ -1,0 +1,156 @@
+"""The rows of an index on the host: fixed-size segments that are appended to, with tombstones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ersgallery_index.backends.proposers import Backend
+from ersgallery_index.interface import FloatRows, Ids, Scores
+
+_LOCATION_SHIFT = 32
+"""A location is a segment's number and a position in it, packed into one int64."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Faces in columns: ids (n,), ers (n,), vectors (n, d)."""
+
+    face_ids: Ids
+    subject_ids: Ids
+    ers: Scores
+    vectors: FloatRows
+
+    def __len__(self) -> int:
+        return len(self.face_ids)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
+        """Return the chosen rows."""
+        return type(self)(self.face_ids[rows], self.subject_ids[rows], self.ers[rows], self.vectors[rows])
+
+    @classmethod
+    def empty(cls, dimension: int) -> Self:
+        """Return no rows."""
+        ids = np.zeros(0, dtype=np.int64)
+        return cls(ids, ids, np.zeros(0), np.zeros((0, dimension), dtype=np.float32))
+
+    @classmethod
+    def concatenate(cls, parts: list[Self], dimension: int) -> Self:
+        """Return the rows of all parts."""
+        parts = [cls.empty(dimension), *parts]
+        return cls(
+            np.concatenate([part.face_ids for part in parts]),
+            np.concatenate([part.subject_ids for part in parts]),
+            np.concatenate([part.ers for part in parts]),
+            np.concatenate([part.vectors for part in parts]),
+        )
+
+
+class Segment:
+    """Up to `capacity` rows. Rows are appended and buried, never moved: compaction writes them elsewhere.
+
+    The host arrays are the truth; the proposer may hold a copy of the vectors that still has the buried ones.
+    """
+
+    def __init__(self, number: int, backend: Backend, dimension: int) -> None:
+        capacity = backend.segment_rows
+        # Pages that were never written take no memory, so a small gallery stays small.
+        self._columns = Rows(
+            face_ids=np.empty(capacity, dtype=np.int64),
+            subject_ids=np.empty(capacity, dtype=np.int64),
+            ers=np.empty(capacity, dtype=np.float64),
+            vectors=np.empty((capacity, dimension), dtype=np.float32),
+        )
+        self._alive = np.zeros(capacity, dtype=np.bool_)
+        self.number = number
+        self.proposer = backend.open_proposer(dimension)
+        self.size = 0
+        self.buried = 0
+
+    @property
+    def rows(self) -> Rows:
+        """All rows written so far, buried ones included, without copying."""
+        return self._columns.take(slice(0, self.size))
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which of the rows are not buried."""
+        return self._alive[: self.size]
+
+    @property
+    def room(self) -> int:
+        """How many more rows fit."""
+        return len(self._alive) - self.size
+
+    def append(self, rows: Rows) -> Ids:
+        """Write rows, which must fit, and return their locations."""
+        self.proposer.append(rows.vectors)
+        target = slice(self.size, self.size + len(rows))
+        self._columns.face_ids[target] = rows.face_ids
+        self._columns.subject_ids[target] = rows.subject_ids
+        self._columns.ers[target] = rows.ers
+        self._columns.vectors[target] = rows.vectors
+        self._alive[target] = True
+        positions = np.arange(self.size, self.size + len(rows))
+        self.size += len(rows)
+        return (self.number << _LOCATION_SHIFT) | positions
+
+    def bury(self, positions: NDArray[np.intp]) -> None:
+        """Mark rows as removed, and wipe their vectors so that a deleted face is gone from host memory at once."""
+        self._alive[positions] = False
+        self._columns.vectors[positions] = 0.0
+        self.buried += len(positions)
+
+
+class Part:
+    """The segments of one side of the usual gate; only the last one has room."""
+
+    def __init__(self, backend: Backend, dimension: int, numbers: Iterator[int]) -> None:
+        self._backend = backend
+        self._dimension = dimension
+        self._numbers = numbers
+        self.segments: dict[int, Segment] = {}
+        self._open: Segment | None = None
+
+    @property
+    def alive(self) -> int:
+        """How many rows are not buried."""
+        return sum(segment.size - segment.buried for segment in self.segments.values())
+
+    def append(self, rows: Rows) -> Ids:
+        """Write rows behind the others and return their locations; all of them or, when a device is full, none."""
+        written: list[tuple[Segment, Ids]] = []
+        start = 0
+        try:
+            while start < len(rows):
+                segment = self._segment_with_room()
+                chunk = rows.take(slice(start, start + segment.room))
+                written.append((segment, segment.append(chunk)))
+                start += len(chunk)
+        except BaseException:
+            for segment, locations in written:
+                segment.bury(unpack_locations(locations)[1])
+            raise
+        return np.concatenate([np.zeros(0, dtype=np.int64), *(locations for _, locations in written)])
+
+    def drop_sparse(self, share: float) -> list[Rows]:
+        """Take out the segments of which more than this share is buried, and return what was alive in them."""
+        sparse = [segment for segment in self.segments.values() if segment.buried > share * segment.size]
+        for segment in sparse:
+            del self.segments[segment.number]
+            if segment is self._open:
+                self._open = None
+        return [segment.rows.take(segment.alive) for segment in sparse]
+
+    def _segment_with_room(self) -> Segment:
+        if self._open is None or self._open.room == 0:
+            self._open = Segment(next(self._numbers), self._backend, self._dimension)
+            self.segments[self._open.number] = self._open
+        return self._open
+
+
+def unpack_locations(locations: Ids) -> tuple[Ids, Ids]:
+    """Return the segment numbers and the positions of locations."""
+    return locations >> _LOCATION_SHIFT, locations & ((1 << _LOCATION_SHIFT) - 1)
