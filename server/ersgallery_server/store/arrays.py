@@ -1,0 +1,39 @@
+"""Arrays as bytes: always little-endian, whatever the machine."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pack_float32(vector: NDArray[np.float32], dimension: int) -> bytes:
+    """Return the bytes of an embedding; raises ValueError for another shape than (dimension,)."""
+    if vector.shape != (dimension,):
+        raise ValueError(f"an embedding of shape {vector.shape} does not fit dimension {dimension}")
+    return vector.astype("<f4", copy=False).tobytes()
+
+
+def unpack_float32_rows(rows: Iterable[bytes], dimension: int) -> NDArray[np.float32]:
+    """Return embeddings (n, dimension) float32, read-only; raises ValueError where the bytes do not fit."""
+    packed = np.frombuffer(b"".join(rows), dtype="<f4").reshape(-1, dimension)
+    return packed.astype(np.float32, copy=False)
+
+
+def pack_float64(array: NDArray[np.float64]) -> bytes:
+    """Return the bytes of an array of any shape."""
+    return array.astype("<f8", copy=False).tobytes()
+
+
+def unpack_float64(packed: bytes) -> NDArray[np.float64]:
+    """Return a flat array, read-only."""
+    return np.frombuffer(packed, dtype="<f8").astype(np.float64, copy=False)
+
+
+def pack_ids(ids: NDArray[np.int64]) -> bytes:
+    """Return the bytes of ids."""
+    return ids.astype("<i8", copy=False).tobytes()
+
+
+def unpack_ids(packed: bytes) -> NDArray[np.int64]:
+    """Return ids (n,), read-only."""
+    return np.frombuffer(packed, dtype="<i8").astype(np.int64, copy=False)

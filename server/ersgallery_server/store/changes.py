@@ -1,0 +1,79 @@
+"""The revision of a gallery and its log: every change is one row, written with the change itself."""
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, insert, select, update
+
+from ersgallery_server.store.arrays import pack_ids, unpack_ids
+from ersgallery_server.store.errors import GalleryNotFound
+from ersgallery_server.store.outcomes import Change, ChangeKind
+from ersgallery_server.store.reading import Reads
+from ersgallery_server.store.tables import CHANGES, GALLERIES
+
+_C = CHANGES.c
+_NONE_ADDED = range(0)
+_NONE_REMOVED = np.empty(0, dtype=np.int64)
+
+
+class ChangeReads(Reads):
+    """Reads the log, so that an older snapshot of an index can be caught up."""
+
+    def changes(self, gallery_key: int, after_revision: int, limit: int = 1000) -> tuple[Change, ...]:
+        """Return the changes after a revision in their order, at most `limit`."""
+        statement = (
+            select(CHANGES)
+            .where(_C.gallery_key == gallery_key, _C.revision > after_revision)
+            .order_by(_C.revision)
+            .limit(limit)
+        )
+        with self._read() as connection:
+            return tuple(_change_of(row) for row in connection.execute(statement))
+
+
+def lock_gallery(connection: Connection, gallery_key: int) -> Row[Any]:
+    """Return the gallery's row and keep other writers off it until the transaction ends; raises GalleryNotFound."""
+    row = connection.execute(select(GALLERIES).where(GALLERIES.c.key == gallery_key).with_for_update()).one_or_none()
+    if row is None:
+        raise GalleryNotFound
+    return row
+
+
+def record_change(
+    connection: Connection,
+    gallery: Row[Any],
+    kind: ChangeKind,
+    now: dt.datetime,
+    *,
+    added: range = _NONE_ADDED,
+    removed: NDArray[np.int64] = _NONE_REMOVED,
+) -> int:
+    """Raise the revision of a locked gallery by one, write what happened, and return the new revision."""
+    bump = update(GALLERIES).where(GALLERIES.c.key == gallery.key).values(revision=GALLERIES.c.revision + 1)
+    connection.execute(bump)
+    # Read back, for the same work may have raised it since the row was locked.
+    revision = connection.execute(select(GALLERIES.c.revision).where(GALLERIES.c.key == gallery.key)).scalar_one()
+    connection.execute(
+        insert(CHANGES).values(
+            gallery_key=gallery.key,
+            revision=revision,
+            kind=kind.value,
+            first_added_face_id=added.start,
+            added_face_count=len(added),
+            removed_face_ids=pack_ids(removed),
+            create_time=now,
+        )
+    )
+    return int(revision)
+
+
+def _change_of(row: Row[Any]) -> Change:
+    return Change(
+        revision=row.revision,
+        kind=ChangeKind(row.kind),
+        added_face_ids=range(row.first_added_face_id, row.first_added_face_id + row.added_face_count),
+        removed_face_ids=unpack_ids(row.removed_face_ids),
+        create_time=row.create_time,
+    )

@@ -1,0 +1,168 @@
+"""Enrolment: faces, new subjects, counters, log and request in one piece of work."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, case, func, insert, select
+
+from ersgallery_server.store.allocation import KeyKind, allocate
+from ersgallery_server.store.arrays import pack_float32
+from ersgallery_server.store.changes import lock_gallery, record_change
+from ersgallery_server.store.errors import ProfileChanged
+from ersgallery_server.store.faces import box_values
+from ersgallery_server.store.galleries import add_counts
+from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, SubjectChange
+from ersgallery_server.store.requests import remember, replay
+from ersgallery_server.store.subjects import insert_subjects, subject_keys
+from ersgallery_server.store.tables import FACE_IMAGES, FACES, PROFILES
+from ersgallery_server.store.writing import Writes
+from ersgallery_server.values import AcquisitionCounts, NewFace
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How a subject stands before an enrolment."""
+
+    face_count: int = 0
+    searchable_face_count: int = 0
+    ers_sum: float = 0.0
+
+
+class EnrollmentWrites(Writes):
+    """Enrols faces."""
+
+    def enroll(
+        self,
+        gallery_key: int,
+        expected_profile_key: int,
+        faces: Sequence[NewFace],
+        *,
+        counts: AcquisitionCounts,
+        gate: float,
+        request: tuple[str, bytes] | None = None,
+        respond: Callable[[Enrolled], bytes] | None = None,
+    ) -> Enrolled | Replay:
+        """Store faces, make the subjects that are missing, and add to the counts.
+
+        gate: the gallery gate that the searchable counts are taken under. request: its id and the fingerprint of its
+        body; `respond` then makes the answer that is kept for repetitions, and a Replay is returned for one. Raises
+        GalleryNotFound, ProfileChanged, RequestIdReused, and ValueError for an embedding of another dimension.
+        """
+        gallery = lock_gallery(self.connection, gallery_key)
+        if request is not None and (done := replay(self.connection, gallery_key, *request)) is not None:
+            return done
+        if gallery.profile_key != expected_profile_key:
+            raise ProfileChanged(gallery.profile_key)
+        add_counts(self.connection, gallery_key, counts)
+        enrolled = self._store(gallery, faces, gate) if faces else _nothing(gallery)
+        if request is not None:
+            response = b"" if respond is None else respond(enrolled)
+            remember(self, gallery_key, request, response=response, revision=enrolled.revision)
+        return enrolled
+
+    def _store(self, gallery: Row[Any], faces: Sequence[NewFace], gate: float) -> Enrolled:
+        keys, created = self._subjects(gallery.key, faces)
+        before = _standings(self.connection, [key for key in keys.values() if key not in created], gate)
+        face_ids = allocate(self.connection, KeyKind.FACE, len(faces))
+        subject_of = [keys[face.subject_id] for face in faces]
+        self._insert(gallery, faces, face_ids, subject_of)
+        return Enrolled(
+            revision=record_change(self.connection, gallery, ChangeKind.ENROLL, self.now, added=face_ids),
+            face_ids=np.array(face_ids, dtype=np.int64),
+            subject_keys=np.array(subject_of, dtype=np.int64),
+            subjects=_subject_changes(faces, keys, created, before, gate),
+        )
+
+    def _subjects(self, gallery_key: int, faces: Sequence[NewFace]) -> tuple[dict[str, int], range]:
+        """Return the keys of all subjects of the faces, and those that were made; the first face names a new one."""
+        names: dict[str, str] = {}
+        for face in faces:
+            names[face.subject_id] = names.get(face.subject_id) or face.subject_display_name
+        keys = subject_keys(self.connection, gallery_key, list(names))
+        missing = [subject_id for subject_id in names if subject_id not in keys]
+        if not missing:
+            return keys, range(0)
+        created = insert_subjects(self, gallery_key, [(subject_id, names[subject_id], {}) for subject_id in missing])
+        return {**keys, **dict(zip(missing, created, strict=True))}, created
+
+    def _insert(self, gallery: Row[Any], faces: Sequence[NewFace], face_ids: range, subject_of: list[int]) -> None:
+        dimension = self.connection.execute(
+            select(PROFILES.c.dimension).where(PROFILES.c.key == gallery.profile_key)
+        ).scalar_one()
+        shared = {
+            "gallery_key": gallery.key,
+            "profile_key": gallery.profile_key,
+            "version": 1,
+            "create_time": self.now,
+        }
+        self.connection.execute(
+            insert(FACES),
+            [
+                {
+                    **shared,
+                    "face_id": face_id,
+                    "subject_key": subject_key,
+                    "ers": face.ers,
+                    "raw_ers": face.raw_ers,
+                    "embedding_norm": face.embedding_norm,
+                    "media_id": face.media_id,
+                    "user_metadata": dict(face.metadata),
+                    "box": box_values(face.box),
+                    "embedding": pack_float32(face.embedding, dimension),
+                }
+                for face, face_id, subject_key in zip(faces, face_ids, subject_of, strict=True)
+            ],
+        )
+        images = [
+            {"face_id": face_id, "content": face.image}
+            for face, face_id in zip(faces, face_ids, strict=True)
+            if face.image is not None
+        ]
+        if images:
+            self.connection.execute(insert(FACE_IMAGES), images)
+
+
+def _nothing(gallery: Row[Any]) -> Enrolled:
+    none = np.empty(0, dtype=np.int64)
+    return Enrolled(gallery.revision, none, none, {})
+
+
+def _standings(connection: Connection, keys: list[int], gate: float) -> dict[int, _Standing]:
+    """Return how subjects stand, for those that have faces."""
+    found: dict[int, _Standing] = {}
+    for start in range(0, len(keys), 500):
+        statement = (
+            select(
+                FACES.c.subject_key,
+                func.count(),
+                func.count(case((FACES.c.ers >= gate, 1))),
+                func.sum(FACES.c.ers),
+            )
+            .where(FACES.c.subject_key.in_(keys[start : start + 500]))
+            .group_by(FACES.c.subject_key)
+        )
+        found.update((key, _Standing(*rest)) for key, *rest in connection.execute(statement))
+    return found
+
+
+def _subject_changes(
+    faces: Sequence[NewFace], keys: dict[str, int], created: range, before: dict[int, _Standing], gate: float
+) -> dict[str, SubjectChange]:
+    added: dict[str, list[float]] = {subject_id: [] for subject_id in keys}
+    for face in faces:
+        added[face.subject_id].append(face.ers)
+    changes = {}
+    for subject_id, key in keys.items():
+        scores, stood = added[subject_id], before.get(key, _Standing())
+        face_count = stood.face_count + len(scores)
+        changes[subject_id] = SubjectChange(
+            subject_key=key,
+            created=key in created,
+            face_count=face_count,
+            searchable_face_count=stood.searchable_face_count + sum(score >= gate for score in scores),
+            mean_ers_before=stood.ers_sum / stood.face_count if stood.face_count else None,
+            mean_ers_after=(stood.ers_sum + sum(scores)) / face_count,
+        )
+    return changes

@@ -1,0 +1,71 @@
+"""All faces of a gallery as arrays, in the order of their ids: what an index is built from."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from ersgallery_server.store.arrays import unpack_float32_rows
+from ersgallery_server.store.galleries import gallery_by_key
+from ersgallery_server.store.outcomes import GallerySnapshot
+from ersgallery_server.store.reading import Reads, unavailable_if_database_fails
+from ersgallery_server.store.tables import FACES
+from ersgallery_server.values import StoredFaces
+
+DEFAULT_CHUNK_ROWS = 8192
+
+
+class FaceLoading(Reads):
+    """Streams the faces of galleries."""
+
+    @contextmanager
+    def snapshot(
+        self, gallery_key: int, chunk_rows: int = DEFAULT_CHUNK_ROWS, *, after_face_id: int = 0
+    ) -> Iterator[GallerySnapshot]:
+        """Open a gallery with its faces as both are at one revision; raises GalleryNotFound.
+
+        after_face_id: leave out the faces up to this one, which an older snapshot has. On SQLite the log of the
+        database grows while a snapshot is open.
+        """
+        with self._read(consistent=True) as connection:
+            gallery = gallery_by_key(connection, gallery_key)
+            dimension = gallery.profile.profile.centroids.shape[1]
+            chunks = stream_faces(connection, gallery_key, dimension, chunk_rows, after_face_id)
+            yield GallerySnapshot(gallery, chunks)
+
+    def load_faces(
+        self, gallery_key: int, chunk_rows: int = DEFAULT_CHUNK_ROWS, *, after_face_id: int = 0
+    ) -> Iterator[StoredFaces]:
+        """Yield the faces of a gallery in chunks of at most chunk_rows, as they are at one revision.
+
+        Raises GalleryNotFound at the first chunk.
+        """
+        with self.snapshot(gallery_key, chunk_rows, after_face_id=after_face_id) as snapshot:
+            yield from snapshot.chunks
+
+
+def stream_faces(
+    connection: Connection, gallery_key: int, dimension: int, chunk_rows: int, after_face_id: int = 0
+) -> Iterator[StoredFaces]:
+    """Yield faces in chunks; the transaction must stay open."""
+    statement = (
+        select(FACES.c.face_id, FACES.c.subject_key, FACES.c.ers, FACES.c.embedding)
+        .where(FACES.c.gallery_key == gallery_key, FACES.c.face_id > after_face_id)
+        .order_by(FACES.c.face_id)
+        .execution_options(stream_results=True, max_row_buffer=chunk_rows)
+    )
+    with unavailable_if_database_fails(), connection.execute(statement) as rows:
+        while chunk := rows.fetchmany(chunk_rows):
+            yield _faces_of(chunk, dimension)
+
+
+def _faces_of(rows: Sequence[Any], dimension: int) -> StoredFaces:
+    face_ids, subject_keys, ers, embeddings = zip(*rows, strict=True)
+    return StoredFaces(
+        face_ids=np.array(face_ids, dtype=np.int64),
+        subject_keys=np.array(subject_keys, dtype=np.int64),
+        ers=np.array(ers, dtype=np.float64),
+        embeddings=unpack_float32_rows(embeddings, dimension),
+    )

@@ -1,0 +1,114 @@
+"""What the store answers beyond the records of `values`."""
+
+import datetime as dt
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ersgallery_server.values import GalleryRecord, StoredFaces
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectChange:
+    """What an enrolment did to one subject; the searchable count is under the gate that was given."""
+
+    subject_key: int
+    created: bool
+    face_count: int
+    searchable_face_count: int
+    mean_ers_before: float | None
+    mean_ers_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """An enrolment as it was stored: face_ids and subject_keys (n,) in the order of the faces, subjects by their id.
+
+    Face ids rise. Without faces the revision is the present one, for nothing changed.
+    """
+
+    revision: int
+    face_ids: NDArray[np.int64]
+    subject_keys: NDArray[np.int64]
+    subjects: Mapping[str, SubjectChange]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The answer to an enrolment that was done before under the same request id."""
+
+    response: bytes = field(repr=False)
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """An enrolment remembered by its request id."""
+
+    request_id: str
+    fingerprint: bytes
+    response: bytes = field(repr=False)
+    revision: int
+    create_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedSubject:
+    """A subject that is gone, with the ids of its faces (n,) in rising order."""
+
+    revision: int
+    subject_key: int
+    face_ids: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """A gallery under another profile, and how many faces were scored again."""
+
+    revision: int
+    face_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryTotals:
+    """What a gallery holds; the searchable count is under the gate that was given."""
+
+    subjects: int
+    faces: int
+    searchable_faces: int
+
+
+class ChangeKind(enum.Enum):
+    """What a revision of a gallery did."""
+
+    ENROLL = "ENROLL"
+    DELETE_FACE = "DELETE_FACE"
+    DELETE_SUBJECT = "DELETE_SUBJECT"
+    RESCORE = "RESCORE"
+    SETTINGS = "SETTINGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One revision of a gallery, with what is needed to replay it onto an index.
+
+    added_face_ids: of ENROLL, a run without gaps, some of which may be deleted since. removed_face_ids (n,) int64: of
+    the two deletions. After RESCORE all faces must be loaded again.
+    """
+
+    revision: int
+    kind: ChangeKind
+    added_face_ids: range
+    removed_face_ids: NDArray[np.int64]
+    create_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GallerySnapshot:
+    """A gallery and its faces at one revision; the chunks must be read while the snapshot is open."""
+
+    gallery: GalleryRecord
+    chunks: Iterator[StoredFaces]

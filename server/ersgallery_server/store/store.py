@@ -1,0 +1,95 @@
+"""The store: the truth about galleries, subjects, faces and profiles, on SQLite or PostgreSQL."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+from ersgallery_server.store.changes import ChangeReads
+from ersgallery_server.store.engines import Engines, make_engines
+from ersgallery_server.store.errors import SchemaOutdated
+from ersgallery_server.store.faces import FaceReads
+from ersgallery_server.store.galleries import GalleryReads
+from ersgallery_server.store.loading import FaceLoading
+from ersgallery_server.store.profiles import ProfileReads
+from ersgallery_server.store.reading import unavailable_if_database_fails
+from ersgallery_server.store.requests import RequestReads
+from ersgallery_server.store.schema import migrate, newest_migration, present_migration
+from ersgallery_server.store.subjects import SubjectReads
+from ersgallery_server.store.transaction import WriteTransaction
+from ersgallery_server.store.writer import Writer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """How much may wait or run at once.
+
+    max_waiting: works in the queue of the writer. max_group: works in one database transaction. read_connections: reads
+    at a time. lock_timeout_s: how long a connection, or a lock that another process holds, is waited for.
+    """
+
+    max_waiting: int = 1024
+    max_group: int = 128
+    read_connections: int = 16
+    lock_timeout_s: float = 10.0
+
+
+class Store(ProfileReads, GalleryReads, SubjectReads, FaceReads, RequestReads, ChangeReads, FaceLoading):
+    """Reads from any thread; writes one after another on the writer's thread, in groups that share a commit."""
+
+    def __init__(self, engines: Engines, limits: StoreLimits) -> None:
+        super().__init__(engines)
+        self._writer = Writer(engines, max_waiting=limits.max_waiting, max_group=limits.max_group)
+
+    @classmethod
+    def open(cls, url: str, *, limits: StoreLimits | None = None, migrations: bool = True) -> Self:
+        """Open a database, making it and bringing it to the newest migration where needed.
+
+        url: sqlite:///FILE or postgresql+psycopg://... Raises UrlUnsupported, StoreUnavailable, SchemaUnknown for a
+        database of a newer version, and SchemaOutdated where migrations are needed but not wanted.
+        """
+        limits = limits or StoreLimits()
+        engines = make_engines(url, read_connections=limits.read_connections, lock_timeout_s=limits.lock_timeout_s)
+        try:
+            with unavailable_if_database_fails():
+                _prepare(engines, migrations=migrations)
+        except BaseException:
+            engines.dispose()
+            raise
+        return cls(engines, limits)
+
+    def submit(self, work: Callable[[WriteTransaction], T], then: Callable[[T], None] | None = None) -> Future[T]:
+        """Queue a piece of work; its future resolves once it is durable, or with what it raised.
+
+        `then` runs on the writer's thread after the commit and before the future resolves, in the order of commits: it
+        must be quick. A work that raises is rolled back alone; where the database fails, all works of the group are,
+        and raise StoreUnavailable. Cancelling a future drops a work that has not begun. Raises StoreOverloaded where
+        too many wait and StoreClosed after close.
+        """
+        return self._writer.submit(work, then)
+
+    def close(self) -> None:
+        """Finish all writes that were submitted, then close the database."""
+        self._writer.close()
+        self._closed = True
+        self._engines.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _prepare(engines: Engines, *, migrations: bool) -> None:
+    if migrations:
+        migrate(engines.writing)
+        return
+    with engines.reading.connect() as connection:
+        if present_migration(connection) != newest_migration():
+            raise SchemaOutdated

@@ -1,0 +1,174 @@
+"""Subjects: the enrolled people of a gallery."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+
+from ersgallery_server.store.allocation import KeyKind, allocate
+from ersgallery_server.store.changes import lock_gallery, record_change
+from ersgallery_server.store.errors import SubjectExists, SubjectNotFound, VersionMismatch
+from ersgallery_server.store.outcomes import ChangeKind, DeletedSubject
+from ersgallery_server.store.reading import Reads, read_page, text_page_key
+from ersgallery_server.store.tables import FACES, SUBJECTS
+from ersgallery_server.store.writing import Writes
+from ersgallery_server.values import Metadata, Page, SubjectRecord
+
+_S = SUBJECTS.c
+
+
+class SubjectReads(Reads):
+    """Reads subjects."""
+
+    def subject(self, gallery_key: int, subject_id: str, gate: float) -> SubjectRecord:
+        """Return a subject with how many faces it has, and how many with ERS >= gate; raises SubjectNotFound."""
+        with self._read(consistent=True) as connection:
+            return _record(connection, _row(connection, gallery_key, subject_id), gate)
+
+    def list_subjects(
+        self, gallery_key: int, gate: float, page_size: int, after: str | None = None
+    ) -> Page[SubjectRecord]:
+        """Return subjects by id with their counts of faces; `after` is the last id of the page before."""
+        statement = select(SUBJECTS).where(_S.gallery_key == gallery_key).order_by(_S.subject_id)
+        if after is not None:
+            statement = statement.where(_S.subject_id > text_page_key(after))
+        with self._read(consistent=True) as connection:
+            rows = read_page(connection, statement, page_size, lambda row: row, lambda row: str(row.subject_id))
+            counts = _face_counts(connection, [row.key for row in rows.items], gate)
+            return Page(tuple(_subject_of(row, counts.get(row.key, (0, 0))) for row in rows.items), rows.next_key)
+
+    def subject_ids(self, gallery_key: int) -> dict[int, str]:
+        """Return the ids of all subjects of a gallery by their keys: what names the hits of an index."""
+        statement = select(_S.key, _S.subject_id).where(_S.gallery_key == gallery_key)
+        with self._read() as connection:
+            return {key: subject_id for key, subject_id in connection.execute(statement)}  # noqa: C416 - rows are no pairs to mypy
+
+
+class SubjectWrites(Writes):
+    """Makes, changes and deletes subjects."""
+
+    def create_subject(
+        self,
+        gallery_key: int,
+        subject_id: str | None = None,
+        *,
+        display_name: str = "",
+        metadata: Metadata | None = None,
+    ) -> SubjectRecord:
+        """Make a subject without faces, with an id of its own where none is given.
+
+        No revision, for no answer depends on it. Raises GalleryNotFound and SubjectExists.
+        """
+        lock_gallery(self.connection, gallery_key)
+        chosen = subject_id or uuid.uuid4().hex
+        if subject_keys(self.connection, gallery_key, [chosen]):
+            raise SubjectExists(chosen)
+        insert_subjects(self, gallery_key, [(chosen, display_name, metadata or {})])
+        return _subject_of(_row(self.connection, gallery_key, chosen), (0, 0))
+
+    def update_subject(
+        self,
+        gallery_key: int,
+        subject_id: str,
+        *,
+        gate: float,
+        display_name: str | None = None,
+        metadata: Metadata | None = None,
+        expected_version: int | None = None,
+    ) -> SubjectRecord:
+        """Change what is not None and return the subject with its counts under the gate.
+
+        No revision, for no answer depends on it. Raises SubjectNotFound and VersionMismatch.
+        """
+        row = _row(self.connection, gallery_key, subject_id, lock=True)
+        if expected_version is not None and row.version != expected_version:
+            raise VersionMismatch(row.version)
+        changed: dict[str, Any] = {"version": row.version + 1, "update_time": self.now}
+        if display_name is not None:
+            changed["display_name"] = display_name
+        if metadata is not None:
+            changed["user_metadata"] = dict(metadata)
+        self.connection.execute(update(SUBJECTS).where(_S.key == row.key).values(changed))
+        return _record(self.connection, _row(self.connection, gallery_key, subject_id), gate)
+
+    def delete_subject(self, gallery_key: int, subject_id: str) -> DeletedSubject:
+        """Delete a subject with its faces and photographs; raises GalleryNotFound and SubjectNotFound."""
+        gallery = lock_gallery(self.connection, gallery_key)
+        row = _row(self.connection, gallery_key, subject_id)
+        found = select(FACES.c.face_id).where(FACES.c.subject_key == row.key).order_by(FACES.c.face_id)
+        face_ids = np.array(self.connection.execute(found).scalars().all(), dtype=np.int64)
+        self.connection.execute(delete(SUBJECTS).where(_S.key == row.key))
+        self.erased = True
+        revision = record_change(self.connection, gallery, ChangeKind.DELETE_SUBJECT, self.now, removed=face_ids)
+        return DeletedSubject(revision, row.key, face_ids)
+
+
+def subject_keys(connection: Connection, gallery_key: int, subject_ids: list[str]) -> dict[str, int]:
+    """Return the keys of those subjects that exist."""
+    found: dict[str, int] = {}
+    for start in range(0, len(subject_ids), 500):
+        wanted = subject_ids[start : start + 500]
+        statement = select(_S.subject_id, _S.key).where(_S.gallery_key == gallery_key, _S.subject_id.in_(wanted))
+        found.update((row.subject_id, row.key) for row in connection.execute(statement))
+    return found
+
+
+def insert_subjects(writes: Writes, gallery_key: int, subjects: list[tuple[str, str, Mapping[str, str]]]) -> range:
+    """Make subjects of (id, display name, metadata) that do not exist yet and return their keys."""
+    keys = allocate(writes.connection, KeyKind.SUBJECT, len(subjects))
+    writes.connection.execute(
+        insert(SUBJECTS),
+        [
+            {
+                "key": key,
+                "gallery_key": gallery_key,
+                "subject_id": subject_id,
+                "display_name": display_name,
+                "user_metadata": dict(metadata),
+                "version": 1,
+                "create_time": writes.now,
+                "update_time": writes.now,
+            }
+            for key, (subject_id, display_name, metadata) in zip(keys, subjects, strict=True)
+        ],
+    )
+    return keys
+
+
+def _row(connection: Connection, gallery_key: int, subject_id: str, *, lock: bool = False) -> Row[Any]:
+    statement = select(SUBJECTS).where(_S.gallery_key == gallery_key, _S.subject_id == subject_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        raise SubjectNotFound(subject_id)
+    return row
+
+
+def _record(connection: Connection, row: Row[Any], gate: float) -> SubjectRecord:
+    return _subject_of(row, _face_counts(connection, [row.key], gate).get(row.key, (0, 0)))
+
+
+def _face_counts(connection: Connection, keys: list[int], gate: float) -> dict[int, tuple[int, int]]:
+    """Return how many faces subjects have, and how many with ERS >= gate, for those that have any."""
+    statement = (
+        select(FACES.c.subject_key, func.count(), func.count(case((FACES.c.ers >= gate, 1))))
+        .where(FACES.c.subject_key.in_(keys))
+        .group_by(FACES.c.subject_key)
+    )
+    return {key: (count, searchable) for key, count, searchable in connection.execute(statement)}
+
+
+def _subject_of(row: Row[Any], counts: tuple[int, int]) -> SubjectRecord:
+    face_count, searchable_face_count = counts
+    return SubjectRecord(
+        key=row.key,
+        subject_id=row.subject_id,
+        display_name=row.display_name,
+        metadata=row.user_metadata,
+        version=row.version,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        face_count=face_count,
+        searchable_face_count=searchable_face_count,
+    )

@@ -1,0 +1,156 @@
+"""The one thread that writes. Works that wait together share one commit."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from ersgallery_server.store.engines import Engines, truncate_wal
+from ersgallery_server.store.errors import StoreClosed, StoreOverloaded, StoreUnavailable
+from ersgallery_server.store.group import CommitUncertain, Outcome, Submission, commit_group, was_committed
+from ersgallery_server.store.transaction import WriteTransaction
+
+ERASURE_RETRY_S = 0.5
+"""How long a log that a reader still needs is left before it is tried again."""
+
+ERASURE_GROUPS = 64
+"""After so many groups the log is emptied even if more works wait."""
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Writer:
+    """A bounded queue of works and the thread that commits them."""
+
+    def __init__(self, engines: Engines, *, max_waiting: int, max_group: int) -> None:
+        self._engines = engines
+        self._max_waiting = max_waiting
+        self._max_group = max_group
+        self._waiting: deque[Submission] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._groups_since_erasure: int | None = None
+        self._uncertain: tuple[Sequence[Submission], CommitUncertain] | None = None
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[WriteTransaction], T], then: Callable[[T], None] | None) -> Future[T]:
+        """Queue a piece of work; raises StoreOverloaded and StoreClosed."""
+        submission = Submission(work, then)
+        with self._changed:
+            if self._closed:
+                raise StoreClosed
+            if len(self._waiting) >= self._max_waiting:
+                raise StoreOverloaded(self._max_waiting)
+            self._waiting.append(submission)
+            self._changed.notify()
+        return submission.future
+
+    def close(self) -> None:
+        """Take no more works, finish those that wait, and return when the thread has ended."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (group := self._take()) is not None:
+            if group:
+                self._commit(group)
+            self._erase()
+        self._erase()
+
+    def _take(self) -> list[Submission] | None:
+        """Wait for works and return as many as make a group; none when it is time to erase, None at the end."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                pending = self._groups_since_erasure is not None
+                if not self._changed.wait(ERASURE_RETRY_S if pending else None):
+                    return []
+            if not self._waiting:
+                return None
+            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
+        return [submission for submission in taken if submission.future.set_running_or_notify_cancel()]
+
+    def _commit(self, group: Sequence[Submission]) -> None:
+        try:
+            self._settle()
+            outcomes = commit_group(self._engines.writing, group)
+        except CommitUncertain as uncertain:
+            self._uncertain = (group, uncertain)
+            try:
+                self._settle()
+            except Exception as error:  # noqa: BLE001 - the writer must survive whatever the database does
+                self._fail(group, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(group, error)
+        else:
+            self._finish(group, outcomes)
+
+    def _settle(self) -> None:
+        """Find out what became of a commit whose answer was lost, and let what follows it happen if it was done.
+
+        Else the index would miss faces that are stored, or keep faces that are gone.
+        """
+        if self._uncertain is None:
+            return
+        group, uncertain = self._uncertain
+        committed = was_committed(self._engines.writing, uncertain.transaction_id)
+        self._uncertain = None
+        if committed:
+            self._finish(group, uncertain.outcomes)
+        else:
+            self._fail(group, uncertain)
+
+    def _finish(self, group: Sequence[Submission], outcomes: Sequence[Outcome]) -> None:
+        if self._engines.is_sqlite and any(outcome.erased for outcome in outcomes):
+            self._groups_since_erasure = self._groups_since_erasure or 0
+        followed = [_follow(submission, outcome) for submission, outcome in zip(group, outcomes, strict=True)]
+        for submission, outcome in zip(group, followed, strict=True):
+            if submission.future.done():
+                continue
+            if outcome.error is None:
+                submission.future.set_result(outcome.value)
+            else:
+                submission.future.set_exception(outcome.error)
+
+    def _fail(self, group: Sequence[Submission], cause: Exception) -> None:
+        log.error("a group of %d writes failed: %s", len(group), type(cause).__name__, exc_info=cause)
+        self._engines.writing.dispose()
+        for submission in group:
+            if not submission.future.done():
+                submission.future.set_exception(_unavailable(cause))
+
+    def _erase(self) -> None:
+        """Empty SQLite's log after deletions, when nothing waits or it was put off long enough."""
+        if self._groups_since_erasure is None:
+            return
+        self._groups_since_erasure += 1
+        if self._waiting and self._groups_since_erasure < ERASURE_GROUPS:
+            return
+        try:
+            if truncate_wal(self._engines.writing):
+                self._groups_since_erasure = None
+        except Exception:
+            log.exception("the log of the database could not be emptied after a deletion; it will be tried again")
+
+
+def _follow(submission: Submission, outcome: Outcome) -> Outcome:
+    """Let what follows a commit happen; an error there becomes the submitter's, though the work is durable."""
+    if outcome.error is not None or submission.then is None:
+        return outcome
+    try:
+        submission.then(outcome.value)
+    except Exception as error:
+        log.exception("what follows a commit failed")
+        return Outcome(error=error)
+    return outcome
+
+
+def _unavailable(cause: Any) -> StoreUnavailable:
+    error = StoreUnavailable()
+    error.__cause__ = cause
+    return error
