@@ -32,7 +32,7 @@ from ersgallery_server.store.outcomes import (
     StoredRequest,
     SubjectChange,
 )
-from ersgallery_server.store.store import Store, StoreLimits
+from ersgallery_server.store.store import Store, StoreLimits, migrate_database
 from ersgallery_server.store.transaction import WriteTransaction
 
 __all__ = [
@@ -67,4 +67,5 @@ __all__ = [
     "UrlUnsupported",
     "VersionMismatch",
     "WriteTransaction",
+    "migrate_database",
 ]

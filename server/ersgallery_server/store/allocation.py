@@ -6,6 +6,8 @@ from sqlalchemy import Connection, select, update
 
 from ersgallery_server.store.tables import LastKey
 
+MAX_KEY = (1 << 63) - 1
+
 
 class KeyKind(enum.Enum):
     """What a key is given to."""

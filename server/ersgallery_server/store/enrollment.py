@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, case, func, insert, select
 
 from ersgallery_server.store.allocation import KeyKind, allocate
 from ersgallery_server.store.arrays import pack_float32
+from ersgallery_server.store.bulk import insert_columns
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import ProfileChanged
 from ersgallery_server.store.faces import box_values
@@ -91,29 +92,26 @@ class EnrollmentWrites(Writes):
         dimension = self.connection.execute(
             select(PROFILES.c.dimension).where(PROFILES.c.key == gallery.profile_key)
         ).scalar_one()
-        shared = {
-            "gallery_key": gallery.key,
-            "profile_key": gallery.profile_key,
-            "version": 1,
-            "create_time": self.now,
-        }
-        self.connection.execute(
-            insert(FACES),
-            [
-                {
-                    **shared,
-                    "face_id": face_id,
-                    "subject_key": subject_key,
-                    "ers": face.ers,
-                    "raw_ers": face.raw_ers,
-                    "embedding_norm": face.embedding_norm,
-                    "media_id": face.media_id,
-                    "user_metadata": dict(face.metadata),
-                    "box": box_values(face.box),
-                    "embedding": pack_float32(face.embedding, dimension),
-                }
-                for face, face_id, subject_key in zip(faces, face_ids, subject_of, strict=True)
-            ],
+        insert_columns(
+            self.connection,
+            FACES,
+            shared={
+                "gallery_key": gallery.key,
+                "profile_key": gallery.profile_key,
+                "version": 1,
+                "create_time": self.now,
+            },
+            columns={
+                "face_id": face_ids,
+                "subject_key": subject_of,
+                "ers": [face.ers for face in faces],
+                "raw_ers": [face.raw_ers for face in faces],
+                "embedding_norm": [face.embedding_norm for face in faces],
+                "media_id": [face.media_id for face in faces],
+                "user_metadata": [dict(face.metadata) for face in faces],
+                "box": [box_values(face.box) for face in faces],
+                "embedding": [pack_float32(face.embedding, dimension) for face in faces],
+            },
         )
         images = [
             {"face_id": face_id, "content": face.image}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
+from ersgallery_server.store.allocation import MAX_KEY
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import FaceNotFound, SubjectNotFound, VersionMismatch
 from ersgallery_server.store.outcomes import ChangeKind
@@ -106,6 +107,8 @@ def _one(gallery_key: int, subject_id: str, face_id: int) -> Select[Any]:
 
 
 def _row(connection: Connection, gallery_key: int, subject_id: str, face_id: int) -> Row[Any]:
+    if face_id > MAX_KEY:
+        raise FaceNotFound(face_id)
     row = connection.execute(_one(gallery_key, subject_id, face_id)).one_or_none()
     if row is None:
         raise FaceNotFound(face_id)

@@ -6,7 +6,7 @@ from typing import Any
 from ersgallery_index import Profile
 from sqlalchemy import Connection, Row, insert, select, tuple_
 
-from ersgallery_server.store.allocation import KeyKind, allocate
+from ersgallery_server.store.allocation import MAX_KEY, KeyKind, allocate
 from ersgallery_server.store.arrays import pack_float64, unpack_float64
 from ersgallery_server.store.errors import PageKeyInvalid, ProfileNotFound
 from ersgallery_server.store.reading import Reads, integer_page_key, read_page, text_page_key
@@ -71,6 +71,8 @@ class ProfileWrites(Writes):
 
 def find_profile(connection: Connection, profile_id: str, version: int | None) -> ProfileVersion | None:
     """Return a version of a profile or the newest; None where there is none."""
+    if version is not None and version > MAX_KEY:
+        return None
     statement = select(PROFILES).where(_P.profile_id == profile_id).order_by(_P.version.desc()).limit(1)
     if version is not None:
         statement = statement.where(_P.version == version)

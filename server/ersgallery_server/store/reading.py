@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 
+from ersgallery_server.store.allocation import MAX_KEY
 from ersgallery_server.store.engines import Engines, is_unavailable
 from ersgallery_server.store.errors import PageKeyInvalid, StoreClosed, StoreUnavailable
 from ersgallery_server.values import Page
@@ -73,6 +74,6 @@ def integer_page_key(key: str) -> int:
     if not (key.isascii() and key.isdigit() and len(key) <= 19):
         raise PageKeyInvalid
     number = int(key)
-    if number >= 1 << 63:
+    if number > MAX_KEY:
         raise PageKeyInvalid
     return number

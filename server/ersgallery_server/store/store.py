@@ -86,6 +86,19 @@ class Store(ProfileReads, GalleryReads, SubjectReads, FaceReads, RequestReads, C
         self.close()
 
 
+def migrate_database(url: str) -> tuple[str | None, str | None]:
+    """Bring a database to the newest migration and return where it was (None: empty) and where it is.
+
+    Raises UrlUnsupported, StoreUnavailable, and SchemaUnknown for a database of a newer version.
+    """
+    engines = make_engines(url, read_connections=1, lock_timeout_s=StoreLimits().lock_timeout_s)
+    try:
+        with unavailable_if_database_fails():
+            return migrate(engines.writing)
+    finally:
+        engines.dispose()
+
+
 def _prepare(engines: Engines, *, migrations: bool) -> None:
     if migrations:
         migrate(engines.writing)

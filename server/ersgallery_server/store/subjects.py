@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, func, select, update
 
 from ersgallery_server.store.allocation import KeyKind, allocate
+from ersgallery_server.store.bulk import insert_columns
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import SubjectExists, SubjectNotFound, VersionMismatch
 from ersgallery_server.store.outcomes import ChangeKind, DeletedSubject
@@ -118,21 +119,16 @@ def subject_keys(connection: Connection, gallery_key: int, subject_ids: list[str
 def insert_subjects(writes: Writes, gallery_key: int, subjects: list[tuple[str, str, Mapping[str, str]]]) -> range:
     """Make subjects of (id, display name, metadata) that do not exist yet and return their keys."""
     keys = allocate(writes.connection, KeyKind.SUBJECT, len(subjects))
-    writes.connection.execute(
-        insert(SUBJECTS),
-        [
-            {
-                "key": key,
-                "gallery_key": gallery_key,
-                "subject_id": subject_id,
-                "display_name": display_name,
-                "user_metadata": dict(metadata),
-                "version": 1,
-                "create_time": writes.now,
-                "update_time": writes.now,
-            }
-            for key, (subject_id, display_name, metadata) in zip(keys, subjects, strict=True)
-        ],
+    insert_columns(
+        writes.connection,
+        SUBJECTS,
+        shared={"gallery_key": gallery_key, "version": 1, "create_time": writes.now, "update_time": writes.now},
+        columns={
+            "key": keys,
+            "subject_id": [subject_id for subject_id, _, _ in subjects],
+            "display_name": [display_name for _, display_name, _ in subjects],
+            "user_metadata": [dict(metadata) for _, _, metadata in subjects],
+        },
     )
     return keys
 
