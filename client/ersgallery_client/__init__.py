@@ -1,0 +1,91 @@
+"""The thin client of ersgallery: NumPy arrays in, frozen dataclasses out.
+
+from ersgallery_client import GalleryClient, Enrollment
+
+with GalleryClient("127.0.0.1:50061") as client:
+    client.create_gallery("staff", profile="sface", tau=0.45)
+    client.enroll("staff", [Enrollment("ada", Path("ada.jpg"))])
+    answer = client.identify("staff", Path("door.jpg"))
+"""
+
+from ersgallery_client.client import AsyncGalleryClient, GalleryClient
+from ersgallery_client.errors import GalleryError
+from ersgallery_client.options import KeepAlive, Limits, RetryPolicy, Timeout, TlsOptions
+from ersgallery_client.values.enrollment import (
+    Disposition,
+    EnrollmentBatch,
+    EnrollmentOutcome,
+    EnrollmentReason,
+    EnrollmentWarning,
+    FaceOutcome,
+)
+from ersgallery_client.values.galleries import Face, Gallery, GalleryCounts, IndexDescription, Subject
+from ersgallery_client.values.identification import (
+    Applied,
+    Candidate,
+    CandidateColumns,
+    Decision,
+    Identification,
+    IdentificationBatch,
+    MemberOutcome,
+    UnsureReason,
+    Verification,
+)
+from ersgallery_client.values.inputs import Embedding, Enrollment, Template, TemplateMember
+from ersgallery_client.values.policies import (
+    UNSET,
+    EffectivePolicy,
+    LowErsPolicy,
+    SearchPolicy,
+    SeveralFacesPolicy,
+    Unset,
+    Weighting,
+)
+from ersgallery_client.values.recognizability import FaceBox, FaceScore, Profile, Recognizability, Scores
+
+__all__ = [
+    "UNSET",
+    "Applied",
+    "AsyncGalleryClient",
+    "Candidate",
+    "CandidateColumns",
+    "Decision",
+    "Disposition",
+    "EffectivePolicy",
+    "Embedding",
+    "Enrollment",
+    "EnrollmentBatch",
+    "EnrollmentOutcome",
+    "EnrollmentReason",
+    "EnrollmentWarning",
+    "Face",
+    "FaceBox",
+    "FaceOutcome",
+    "FaceScore",
+    "Gallery",
+    "GalleryClient",
+    "GalleryCounts",
+    "GalleryError",
+    "Identification",
+    "IdentificationBatch",
+    "IndexDescription",
+    "KeepAlive",
+    "Limits",
+    "LowErsPolicy",
+    "MemberOutcome",
+    "Profile",
+    "Recognizability",
+    "RetryPolicy",
+    "Scores",
+    "SearchPolicy",
+    "SeveralFacesPolicy",
+    "Subject",
+    "Template",
+    "TemplateMember",
+    "Timeout",
+    "TlsOptions",
+    "Unset",
+    "UnsureReason",
+    "Verification",
+    "Weighting",
+]

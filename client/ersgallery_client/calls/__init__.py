@@ -1,0 +1,1 @@
+"""The calls both clients have, each described once: signature, request and reader."""

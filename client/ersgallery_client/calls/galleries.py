@@ -1,0 +1,127 @@
+"""Calls about galleries."""
+
+from ersgallery.v1 import gallery_pb2
+from ersgallery.v1 import gallery_service_pb2 as pb
+
+from ersgallery_client import rpcs
+from ersgallery_client.call import Call, Page, Paging, call
+from ersgallery_client.calls.masks import given, mask
+from ersgallery_client.surface import Calls, Paged, Unary
+from ersgallery_client.values.galleries import Gallery
+from ersgallery_client.values.policies import UNSET, LowErsPolicy, SeveralFacesPolicy, Unset
+from ersgallery_client.wire.enums import LOW_ERS, SEVERAL_FACES
+from ersgallery_client.wire.galleries import read_gallery
+from ersgallery_client.wire.names import gallery_name, profile_name
+
+
+class GalleryCalls(Calls):
+    """Galleries: create, get, list, update, delete."""
+
+    @Unary
+    def create_gallery(
+        self,
+        gallery: str,
+        *,
+        profile: str,
+        tau: float,
+        gamma: float | None = None,
+        gamma_gallery: float | None = None,
+        margin: float | None = None,
+        enhance_features: bool = False,
+        several_faces: SeveralFacesPolicy = SeveralFacesPolicy.UNSPECIFIED,
+        low_ers: LowErsPolicy = LowErsPolicy.UNSPECIFIED,
+        store_images: bool = False,
+        display_name: str = "",
+    ) -> Call[Gallery]:
+        """Make an empty gallery.
+
+        gallery: its id, 1 to 63 of a-z, 0-9 and "-", beginning with a letter. profile: `sface`, or `sface@1` for one
+        version. tau: similarity from which the best candidate is a MATCH. gamma: None for the profile's.
+        gamma_gallery: None for gamma. Raises GalleryExists, ProfileNotFound, InvalidRequest.
+        """
+        settings = gallery_pb2.Gallery(
+            profile=profile_name(profile),
+            tau=tau,
+            gamma=gamma,
+            gamma_gallery=gamma_gallery,
+            margin=margin,
+            enhance_features=enhance_features,
+            several_faces=SEVERAL_FACES.write(several_faces),
+            low_ers=LOW_ERS.write(low_ers),
+            store_images=store_images,
+            display_name=display_name,
+        )
+        request = pb.CreateGalleryRequest(gallery_id=gallery, gallery=settings)
+        return call(rpcs.CREATE_GALLERY, request, lambda answer: read_gallery(answer.gallery))
+
+    @Unary
+    def get_gallery(self, gallery: str) -> Call[Gallery]:
+        """Return a gallery with its settings and counts. Raises GalleryNotFound."""
+        request = pb.GetGalleryRequest(name=gallery_name(gallery))
+        return call(rpcs.GET_GALLERY, request, lambda answer: read_gallery(answer.gallery))
+
+    @Paged
+    def list_galleries(self, *, page_size: int = 0) -> Paging[Gallery]:
+        """Iterate all galleries, fetching page_size at a time (1 to 1,000; 0: 50)."""
+
+        def page(token: str) -> Call[Page[Gallery]]:
+            request = pb.ListGalleriesRequest(page_size=page_size, page_token=token)
+            return call(
+                rpcs.LIST_GALLERIES,
+                request,
+                lambda answer: Page(tuple(map(read_gallery, answer.galleries)), answer.next_page_token),
+            )
+
+        return Paging(page)
+
+    @Unary
+    def update_gallery(
+        self,
+        gallery: str,
+        *,
+        profile: str | Unset = UNSET,
+        tau: float | Unset = UNSET,
+        gamma: float | Unset | None = UNSET,
+        gamma_gallery: float | Unset | None = UNSET,
+        margin: float | Unset | None = UNSET,
+        enhance_features: bool | Unset = UNSET,
+        several_faces: SeveralFacesPolicy | Unset = UNSET,
+        low_ers: LowErsPolicy | Unset = UNSET,
+        store_images: bool | Unset = UNSET,
+        display_name: str | Unset = UNSET,
+        etag: str = "",
+    ) -> Call[Gallery]:
+        """Change the given settings; None puts one back to its default.
+
+        gamma, gamma_gallery, tau and margin hold for the next search; a new profile or enhance_features re-scores and
+        rebuilds first. etag: where given, must be the present one. Raises GalleryNotFound, EtagMismatch,
+        ProfileNotFound, ProfileModelMismatch, InvalidRequest; ValueError where nothing is given.
+        """
+        fields = given(
+            {
+                "profile": profile if isinstance(profile, Unset) else profile_name(profile),
+                "tau": tau,
+                "gamma": gamma,
+                "gamma_gallery": gamma_gallery,
+                "margin": margin,
+                "enhance_features": enhance_features,
+                "several_faces": several_faces
+                if isinstance(several_faces, Unset)
+                else SEVERAL_FACES.write(several_faces),
+                "low_ers": low_ers if isinstance(low_ers, Unset) else LOW_ERS.write(low_ers),
+                "store_images": store_images,
+                "display_name": display_name,
+            }
+        )
+        changed = gallery_pb2.Gallery(name=gallery_name(gallery), etag=etag, **fields)
+        request = pb.UpdateGalleryRequest(gallery=changed, update_mask=mask(fields))
+        return call(rpcs.UPDATE_GALLERY, request, lambda answer: read_gallery(answer.gallery))
+
+    @Unary
+    def delete_gallery(self, gallery: str, *, etag: str = "") -> Call[int]:
+        """Delete a gallery with all that it holds; return how many faces are gone.
+
+        Raises GalleryNotFound, EtagMismatch.
+        """
+        request = pb.DeleteGalleryRequest(name=gallery_name(gallery), etag=etag)
+        return call(rpcs.DELETE_GALLERY, request, lambda answer: answer.deleted_faces)

@@ -1,0 +1,85 @@
+"""Where the server is, and the gRPC channel to it, opened at the first call."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+
+from ersgallery_client.errors import ClientClosed
+from ersgallery_client.options import Options, TlsOptions
+from ersgallery_client.rpcs import Rpc
+
+DEFAULT_ADDRESS = "127.0.0.1:50061"
+
+ChannelT = TypeVar("ChannelT")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address with what is needed to open a channel to it."""
+
+    address: str
+    credentials: grpc.ChannelCredentials | None
+    arguments: list[tuple[str, int]]
+
+
+def endpoint(
+    address: str, tls: TlsOptions | None, credentials: grpc.ChannelCredentials | None, options: Options
+) -> Endpoint:
+    """Read the certificates, if any; raises ValueError where both tls and credentials are given."""
+    if tls is not None and credentials is not None:
+        raise ValueError("give tls or credentials, not both")
+    if tls is not None:
+        credentials = tls.credentials()
+    return Endpoint(address, credentials, options.channel_arguments())
+
+
+class Connection(Generic[ChannelT]):
+    """A channel opened at the first call, shared by a client and its copies; safe to use from several threads.
+
+    insecure, secure: `grpc.insecure_channel` and `grpc.secure_channel`, or those of `grpc.aio`.
+    """
+
+    def __init__(self, place: Endpoint, *, insecure: Callable[..., ChannelT], secure: Callable[..., ChannelT]) -> None:
+        self._place = place
+        self._insecure = insecure
+        self._secure = secure
+        self._lock = threading.Lock()
+        self._channel: ChannelT | None = None
+        self._callables: dict[str, Any] = {}
+        self.closed = False
+
+    def unary(self, rpc: Rpc[Any, Any]) -> Any:
+        """Return what makes this unary RPC from a serialized request; raises ClientClosed."""
+        return self._callable(rpc, "unary_unary")
+
+    def stream(self, rpc: Rpc[Any, Any]) -> Any:
+        """Return what opens this bidirectional stream from serialized requests; raises ClientClosed."""
+        return self._callable(rpc, "stream_stream")
+
+    def take_channel(self) -> ChannelT | None:
+        """Refuse further calls and return the channel, if there is one, to be closed."""
+        with self._lock:
+            self.closed = True
+            channel, self._channel = self._channel, None
+            self._callables.clear()
+        return channel
+
+    def _callable(self, rpc: Rpc[Any, Any], arity: str) -> Any:
+        with self._lock:
+            if self.closed:
+                raise ClientClosed("the client is closed")
+            if self._channel is None:
+                self._channel = self._open()
+            if rpc.path not in self._callables:
+                make = getattr(self._channel, arity)
+                self._callables[rpc.path] = make(rpc.path, response_deserializer=rpc.response.FromString)
+            return self._callables[rpc.path]
+
+    def _open(self) -> ChannelT:
+        place = self._place
+        if place.credentials is None:
+            return self._insecure(place.address, options=place.arguments)
+        return self._secure(place.address, place.credentials, options=place.arguments)

@@ -1,0 +1,125 @@
+"""How a client behaves: timeouts, retries, limits, keepalive and TLS, as frozen values."""
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from ersgallery_client.rpcs import Rpc
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long a call may take, with all its repetitions; None waits for ever.
+
+    read_s: calls that change nothing, searches among them.
+    write_s: calls that change something, enrolments among them.
+    stream_s: one connection of a stream, from its opening to its end.
+    """
+
+    read_s: float | None = 30.0
+    write_s: float | None = 120.0
+    stream_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a call that failed for now is made again: exponential backoff with jitter.
+
+    Only calls that may be repeated are: reads, and enrolments, which carry a request_id. Only errors that say "later"
+    count (Unavailable and its kind), and a server's RetryInfo is the least wait. gRPC's own retry policy is not used:
+    it cannot read RetryInfo, and it buffers messages only up to 256 KiB.
+    """
+
+    attempts: int = 4
+    initial_backoff_s: float = 0.1
+    max_backoff_s: float = 5.0
+    multiplier: float = 2.0
+
+    def backoff_s(self, failures: int) -> float:
+        """Return the wait after the given number of failures: half to all of the exponential value."""
+        exponential = self.initial_backoff_s * self.multiplier ** (failures - 1)
+        return min(self.max_backoff_s, exponential) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter is no secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large one message may become; the counts are the contract's.
+
+    max_message_bytes: of a request or an answer; the server's default is the same.
+    batch_bytes: what streams and split calls aim at, so that a window of batches fits in memory.
+    max_faces: faces in one enrolment batch. max_matrix_rows: rows of one packed search.
+    max_probes: probes of any kind in one search, and faces in one Score.
+    """
+
+    max_message_bytes: int = 64 * MIB
+    batch_bytes: int = 8 * MIB
+    max_faces: int = 1_000
+    max_matrix_rows: int = 4_096
+    max_probes: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """How a dead connection is noticed: a ping after `interval_s` without traffic, an answer within `timeout_s`.
+
+    Servers of gRPC drop clients that ping an idle connection more often than every 300 s, unless they are told not to.
+    """
+
+    interval_s: float = 300.0
+    timeout_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """Certificates as PEM files: the authority to trust (None: the system's) and, for mutual TLS, the client's own."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Read the files; raises OSError where one cannot be read."""
+        ca, key, cert = (None if path is None else path.read_bytes() for path in (self.ca, self.key, self.cert))
+        return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that does not belong to the address."""
+
+    timeout: Timeout = field(default_factory=Timeout)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: Limits = field(default_factory=Limits)
+    keepalive: KeepAlive = field(default_factory=KeepAlive)
+
+    def replaced(
+        self,
+        *,
+        timeout: Timeout | None = None,
+        retry: RetryPolicy | None = None,
+        limits: Limits | None = None,
+        keepalive: KeepAlive | None = None,
+    ) -> "Options":
+        """Return a copy with the given parts in place of its own."""
+        return Options(timeout or self.timeout, retry or self.retry, limits or self.limits, keepalive or self.keepalive)
+
+    def timeout_s(self, rpc: Rpc[Any, Any]) -> float | None:
+        """Return the timeout of a unary RPC."""
+        return self.timeout.write_s if rpc.writes else self.timeout.read_s
+
+    def channel_arguments(self) -> list[tuple[str, int]]:
+        """Return the arguments of a gRPC channel."""
+        return [
+            ("grpc.max_send_message_length", self.limits.max_message_bytes),
+            ("grpc.max_receive_message_length", self.limits.max_message_bytes),
+            ("grpc.keepalive_time_ms", round(self.keepalive.interval_s * 1000)),
+            ("grpc.keepalive_timeout_ms", round(self.keepalive.timeout_s * 1000)),
+            # gRPC waits a second before it connects again, which would outlast the first repetitions of a call.
+            ("grpc.initial_reconnect_backoff_ms", round(self.retry.initial_backoff_s * 1000)),
+            ("grpc.max_reconnect_backoff_ms", round(self.retry.max_backoff_s * 1000)),
+        ]

@@ -1,0 +1,1 @@
+"""What the client takes and gives: frozen values and enums, without a trace of protobuf."""

@@ -1,0 +1,95 @@
+"""What is stored: galleries, subjects and faces."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ersgallery_client.values.policies import EffectivePolicy, LowErsPolicy, SeveralFacesPolicy
+from ersgallery_client.values.recognizability import Recognizability
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryCounts:
+    """What a gallery holds, and how often photographs failed.
+
+    searchable_faces: at or above the present gamma_gallery. failures_to_acquire: of acquisition_attempts, photographs
+    without a usable face. failures_to_enroll: of enrollment_attempts, faces that were not stored.
+    """
+
+    subjects: int
+    faces: int
+    searchable_faces: int
+    acquisition_attempts: int
+    failures_to_acquire: int
+    enrollment_attempts: int
+    failures_to_enroll: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDescription:
+    """The index that answers: its kind, where it runs (`cpu`, `cuda:N`) and what a score is worth."""
+
+    kind: str
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """A set of enrolled subjects that is searched as one, with its profile and thresholds.
+
+    profile: with version, such as `sface@1`. gamma, gamma_gallery, margin: as set, None for the default; `effective`
+    has what is in force. revision: grows with every change. etag: for updates that must not overwrite another's.
+    """
+
+    id: str
+    display_name: str
+    profile: str
+    model: str
+    dimension: int
+    gamma: float | None
+    gamma_gallery: float | None
+    tau: float
+    margin: float | None
+    enhance_features: bool
+    several_faces: SeveralFacesPolicy
+    low_ers: LowErsPolicy
+    store_images: bool
+    effective: EffectivePolicy
+    counts: GalleryCounts
+    revision: int
+    index: IndexDescription
+    etag: str
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An enrolled person. At searchable_face_count 0 no probe can find the subject."""
+
+    gallery_id: str
+    id: str
+    display_name: str
+    metadata: Mapping[str, str]
+    face_count: int
+    searchable_face_count: int
+    etag: str
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One enrolled face; searchable: at or above the gallery's present gamma_gallery."""
+
+    gallery_id: str
+    subject_id: str
+    id: int
+    recognizability: Recognizability
+    searchable: bool
+    media_id: str
+    metadata: Mapping[str, str]
+    has_image: bool
+    etag: str
+    create_time: datetime

@@ -1,0 +1,1 @@
+"""Pure functions between the client's values and the messages of the contract."""
