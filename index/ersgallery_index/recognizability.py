@@ -19,7 +19,7 @@ NO_DIRECTION = 1e-6
 """A residual shorter than this is rounding noise of the stored float32 row and points nowhere."""
 
 _UNIT_TOLERANCE = 1e-4
-_ALREADY_UNIT = 1e-12
+_ALREADY_UNIT = 1e-14
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,82 @@
+"""Backends under test, and shorthands to fill and ask an index."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from ersgallery_index import By, Hits, Side, VectorIndex
+from ersgallery_index.backends.exact_index import ExactIndex, Tuning
+from ersgallery_index.backends.faiss_library import cpu_flat_index
+from ersgallery_index.backends.proposers import Backend, CopyProposer, CpuBackend, Proposer, SoleUse
+from ersgallery_index.errors import DeviceFull
+from numpy.typing import NDArray
+
+SMALL_SEGMENTS = 8
+SMALL_WIDEST = 32
+
+
+class AddOnlyBackend:
+    """Segments whose rows are copied into FAISS indexes that are only added to, as a GPU's are.
+
+    Removed rows stay in the copies, so this proves on a CPU the logic that a GPU relies on. room: rows that fit.
+    """
+
+    def __init__(self, segment_rows: int = SMALL_SEGMENTS, widest: int = SMALL_WIDEST, room: int = 1 << 40) -> None:
+        self.name = "add-only"
+        self.segment_rows = segment_rows
+        self.widest = widest
+        self.room = room
+
+    def open_proposer(self, dimension: int) -> Proposer:
+        return CopyProposer(cpu_flat_index(dimension), SoleUse(), lambda rows: self.require_room(rows, dimension))
+
+    def require_room(self, rows: int, dimension: int) -> None:  # noqa: ARG002  (the protocol's)
+        if rows > self.room:
+            raise DeviceFull(f"{rows} rows do not fit")
+
+
+def small_index(dimension: int, backend: Backend | None = None, slack: int = 1) -> ExactIndex:
+    """Open an index whose segments and proposals are so small that every path is taken."""
+    return ExactIndex(dimension, backend or CpuBackend(SMALL_SEGMENTS, SMALL_WIDEST), Tuning(slack=slack))
+
+
+def unit_rows(values: object) -> NDArray[np.float32]:
+    """Return rows of any numbers at unit length."""
+    rows = np.asarray(values, dtype=np.float64)
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / norms, dtype=np.float32)
+
+
+def put(
+    index: VectorIndex,
+    faces: Sequence[tuple[int, int, float]],
+    vectors: object,
+    removed: Sequence[int] = (),
+) -> None:
+    """Apply (face id, subject id, ERS) with vectors as the next revision."""
+    index.apply(
+        index.revision + 1,
+        np.array(removed, dtype=np.int64),
+        np.array([face for face, _, _ in faces], dtype=np.int64),
+        np.array([subject for _, subject, _ in faces], dtype=np.int64),
+        np.array([ers for _, _, ers in faces], dtype=np.float64),
+        unit_rows(vectors) if len(faces) else np.zeros((0, index.dimension), dtype=np.float32),
+    )
+
+
+def ask(
+    index: VectorIndex,
+    probes: object,
+    k: int = 10,
+    gate: float = 0.0,
+    by: By = By.SUBJECT,
+    side: Side = Side.PASSING,
+) -> Hits:
+    """Search with one gate for all probes."""
+    vectors = unit_rows(probes)
+    return index.search(vectors, np.full(len(vectors), gate), k, by, side)
+
+
+def rows_of(hits: Hits, probe: int = 0) -> list[tuple[int, int]]:
+    """Return (subject id, face id) of one probe's hits in order."""
+    rows = slice(int(hits.offsets[probe]), int(hits.offsets[probe + 1]))
+    return list(zip(hits.subject_ids[rows].tolist(), hits.face_ids[rows].tolist(), strict=True))

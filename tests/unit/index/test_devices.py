@@ -1,0 +1,91 @@
+"""Devices by name, and the proof at start-up."""
+
+import sys
+
+import numpy as np
+import pytest
+from ersgallery_index import Device, DeviceUnavailable, open_index, parse_device
+from ersgallery_index.backends.faiss_library import faiss_module, gpu_count
+from ersgallery_index.backends.gpu import free_bytes
+from ersgallery_index.backends.proposers import Backend, CpuBackend, HostProposer, Proposals, Proposer
+from ersgallery_index.backends.self_test import prove
+from ersgallery_index.interface import FloatRows
+
+without_gpu = pytest.mark.skipif(gpu_count() > 0, reason="this machine has a GPU")
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert parse_device("cpu") == Device(None)
+    assert str(Device(None)) == open_index(8, "cpu").device == "cpu"
+
+
+@without_gpu
+def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
+    assert open_index(8).device == "cpu"
+
+
+@without_gpu
+def test_asking_for_a_gpu_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(DeviceUnavailable, match="cuda:0 was asked for"):
+        open_index(8, "cuda:0")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for libcuda.so.1")
+@without_gpu
+def test_a_machine_without_a_driver_says_so() -> None:
+    with pytest.raises(DeviceUnavailable, match="NVIDIA driver"):
+        free_bytes(0)
+
+
+@pytest.mark.parametrize("text", ["", "gpu", "cuda", "cuda:", "cuda:-1", "cuda:x", "CPU", "cuda:0 "])
+def test_other_names_are_refused_with_the_ones_there_are(text: str) -> None:
+    with pytest.raises(DeviceUnavailable, match="none of auto, cpu, cuda:N"):
+        parse_device(text)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(gpu_count() == 0, reason="this FAISS build sees no GPU")
+def test_auto_and_cuda_0_open_the_first_gpu() -> None:
+    assert open_index(8).device == open_index(8, "cuda:0").device == "cuda:0"
+
+
+def test_opening_an_index_tunes_faiss_for_small_batches() -> None:
+    faiss_module().cvar.distance_compute_blas_threshold = 128_000
+    open_index(8, "cpu")
+    assert faiss_module().cvar.distance_compute_blas_threshold == 2560
+
+
+def test_the_self_test_accepts_a_backend_that_keeps_to_the_contract(backend: Backend) -> None:
+    prove(backend)
+
+
+class HalfPrecisionProposer(HostProposer):
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+        return super().propose(probes, rows.astype(np.float16).astype(np.float32), width)
+
+
+class HalfPrecisionBackend(CpuBackend):
+    def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
+        return HalfPrecisionProposer()
+
+
+def test_the_self_test_refuses_a_device_of_less_than_float32_precision() -> None:
+    with pytest.raises(DeviceUnavailable, match="float32 precision"):
+        prove(HalfPrecisionBackend())
+
+
+class LosingProposer(HostProposer):
+    """Never proposes what was appended last, as a device would that lost track of its rows."""
+
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+        return super().propose(probes, rows[:-20], width)
+
+
+class LosingBackend(CpuBackend):
+    def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
+        return LosingProposer()
+
+
+def test_the_self_test_refuses_a_device_that_loses_rows() -> None:
+    with pytest.raises(DeviceUnavailable, match="does not filter"):
+        prove(LosingBackend())
