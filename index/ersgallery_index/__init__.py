@@ -15,8 +15,8 @@ from ersgallery_index.errors import (
     StaleRevision,
 )
 from ersgallery_index.hits import merge_hits
-from ersgallery_index.identification import Identifications, identify
-from ersgallery_index.interface import By, Hits, Side, Snapshot, VectorIndex
+from ersgallery_index.identification import DECISIONS, Identifications, identify, reasons_of
+from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexRows, Scores, Side, Snapshot, VectorIndex
 from ersgallery_index.policy import MAX_CANDIDATES, Policy
 from ersgallery_index.recognizability import Derivation, Derived, Profile
 from ersgallery_index.representation import Representation, represent, represent_templates
@@ -32,6 +32,7 @@ from ersgallery_index.templates import Template, Weighting
 from ersgallery_index.verification import verify, verify_subject
 
 __all__ = [
+    "DECISIONS",
     "MAX_CANDIDATES",
     "By",
     "Candidate",
@@ -42,9 +43,12 @@ __all__ = [
     "DeviceFull",
     "DeviceUnavailable",
     "ErsError",
+    "FloatRows",
     "Hits",
     "Identification",
     "Identifications",
+    "Ids",
+    "IndexRows",
     "InvalidEmbedding",
     "InvalidPolicy",
     "InvalidProfile",
@@ -52,6 +56,7 @@ __all__ = [
     "Profile",
     "Recognizability",
     "Representation",
+    "Scores",
     "Side",
     "Snapshot",
     "StaleRevision",
@@ -66,6 +71,7 @@ __all__ = [
     "normalize",
     "open_index",
     "parse_device",
+    "reasons_of",
     "represent",
     "represent_templates",
     "verify",

@@ -90,6 +90,13 @@ def from_hits(hits: Hits) -> Found:
     return Found(probes, hits.face_ids, hits.subject_ids, hits.scores, hits.ers)
 
 
+def slice_hits(hits: Hits, start: int, stop: int) -> Hits:
+    """Return the hits of probes start..stop-1."""
+    offsets = hits.offsets[start : stop + 1]
+    rows = slice(int(offsets[0]), int(offsets[-1]))
+    return Hits(offsets - offsets[0], hits.face_ids[rows], hits.subject_ids[rows], hits.scores[rows], hits.ers[rows])
+
+
 def merge_hits(parts: Sequence[Hits], k: int, by: By) -> Hits:
     """Merge the answers of several indexes over disjoint faces to the same probes into one."""
     probes = len(parts[0].offsets) - 1

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_index.hits import Found, by_probe, from_hits, to_hits
+from ersgallery_index.hits import Found, by_probe, from_hits, slice_hits, to_hits
 from ersgallery_index.interface import By, Hits, Side, VectorIndex
 from ersgallery_index.policy import Policy
 from ersgallery_index.representation import Representation
@@ -65,6 +66,17 @@ class Identifications:
             recognizability=Recognizability(ers=float(self.ers[row]), raw_ers=float(self.raw_ers[row])),
             candidates=_candidates(self.hits, row),
             filtered=() if self.filtered is None else _candidates(self.filtered, row),
+        )
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Return the answers to probes start..stop-1."""
+        return type(self)(
+            decisions=self.decisions[start:stop],
+            reasons=self.reasons[start:stop],
+            ers=self.ers[start:stop],
+            raw_ers=self.raw_ers[start:stop],
+            hits=slice_hits(self.hits, start, stop),
+            filtered=None if self.filtered is None else slice_hits(self.filtered, start, stop),
         )
 
 

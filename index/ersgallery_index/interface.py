@@ -7,6 +7,7 @@ implementation.
 """
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,14 +45,20 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything an index holds, ordered by face id."""
+class IndexRows:
+    """Faces in columns: face_ids, subject_ids and ers (n,), derived vectors (n, d)."""
 
-    revision: int
     face_ids: Ids
     subject_ids: Ids
     ers: Scores
     vectors: FloatRows
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(IndexRows):
+    """Everything an index holds at one revision, ordered by face id."""
+
+    revision: int
 
 
 class VectorIndex(Protocol):
@@ -95,6 +102,12 @@ class VectorIndex(Protocol):
         Unknown removed ids are ignored. Vectors must be the derived rows that were usable: another dimension, NaN,
         infinity or no unit length raises InvalidEmbedding. Raises ValueError for columns that do not fit together, a
         face id given twice or an ERS outside 0..1, and DeviceFull; then nothing has changed.
+        """
+
+    def restore(self, revision: int, parts: Iterable[IndexRows]) -> None:
+        """Fill an empty index with disjoint parts, such as those of a snapshot, and take their revision.
+
+        Raises as apply does, and ValueError when the index is not empty.
         """
 
     def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:

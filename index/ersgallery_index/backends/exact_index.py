@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ from ersgallery_index.backends.segments import Part, Rows, Segment, unpack_locat
 from ersgallery_index.embeddings import require_unit_rows
 from ersgallery_index.errors import InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
-from ersgallery_index.interface import By, FloatRows, Hits, Ids, Scores, Side, Snapshot
+from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexRows, Scores, Side, Snapshot
+
+NO_IDS: Ids = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,16 @@ class ExactIndex:
         """
         if revision <= self._revision:
             return
-        rows = _checked(self._dimension, Rows(ids, subject_ids, ers, vectors))
-        self._backend.require_room(len(rows), self._dimension)
-        # Written first: a device that turns out to be full has then changed nothing.
-        locations = self._write(rows)
-        self._bury(np.concatenate([np.asarray(removed_ids, dtype=np.int64), rows.face_ids]))
-        self._lookup.place(rows.face_ids, locations)
-        self._lookup.enlist(rows.subject_ids, rows.face_ids)
+        self._add(_checked(self._dimension, Rows(ids, subject_ids, ers, vectors)), removed_ids)
         self._compact()
+        self._revision = revision
+
+    def restore(self, revision: int, parts: Iterable[IndexRows]) -> None:
+        """Fill an empty index part by part, then take the revision; raises as apply does, ValueError when not empty."""
+        if len(self._segments()) or self._revision:
+            raise ValueError("only an empty index can be restored")
+        for part in parts:
+            self._add(_checked(self._dimension, Rows(part.face_ids, part.subject_ids, part.ers, part.vectors)))
         self._revision = revision
 
     def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:
@@ -179,6 +184,14 @@ class ExactIndex:
     def _segments(self) -> list[Segment]:
         return [*self._passing.segments.values(), *self._below.segments.values()]
 
+    def _add(self, rows: Rows, removed_ids: Ids = NO_IDS) -> None:
+        self._backend.require_room(len(rows), self._dimension)
+        # Written first: a device that turns out to be full has then changed nothing.
+        locations = self._write(rows)
+        self._bury(np.concatenate([np.asarray(removed_ids, dtype=np.int64), rows.face_ids]))
+        self._lookup.place(rows.face_ids, locations)
+        self._lookup.enlist(rows.subject_ids, rows.face_ids)
+
     def _write(self, rows: Rows) -> Ids:
         """Write rows into the part of their ERS and return their locations."""
         passing = rows.ers >= self._gate
@@ -221,7 +234,7 @@ class ExactIndex:
 
     def _as_snapshot(self, rows: Rows) -> Snapshot:
         ordered = rows.take(np.argsort(rows.face_ids))
-        return Snapshot(self._revision, ordered.face_ids, ordered.subject_ids, ordered.ers, ordered.vectors)
+        return Snapshot(ordered.face_ids, ordered.subject_ids, ordered.ers, ordered.vectors, revision=self._revision)
 
 
 def _checked(dimension: int, rows: Rows) -> Rows:

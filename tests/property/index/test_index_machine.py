@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ersgallery_index import By, Side
+from ersgallery_index import By, IndexRows, Side
 from ersgallery_index.backends.exact_index import ExactIndex, Tuning
 from ersgallery_index.backends.proposers import CpuBackend
 from hypothesis import HealthCheck, settings
@@ -98,6 +98,25 @@ class IndexMachine(RuleBasedStateMachine):
         assert found.face_ids.tolist() == sorted(f for f, (owner, _, _) in self.faces.items() if owner == subject)
         assert all(owner == subject for owner in found.subject_ids.tolist())
         assert found.vectors.tolist() == [POOL[self.faces[f][2]].tolist() for f in found.face_ids.tolist()]
+
+    @rule(size=st.integers(1, 5), gate=gates)
+    def restart_from_a_snapshot(self, size: int, gate: float) -> None:
+        kept = self.index.snapshot()
+        restored = ExactIndex(DIMENSION, CpuBackend(4, 8))
+        restored.set_gate(gate)
+        restored.restore(
+            kept.revision,
+            (
+                IndexRows(
+                    kept.face_ids[start : start + size],
+                    kept.subject_ids[start : start + size],
+                    kept.ers[start : start + size],
+                    kept.vectors[start : start + size],
+                )
+                for start in range(0, len(kept.face_ids), size)
+            ),
+        )
+        self.index = restored
 
     @rule(gate=gates)
     def count(self, gate: float) -> None:

@@ -47,6 +47,12 @@ def test_of_masses_of_equal_faces_the_lowest_ids_are_returned(index: VectorIndex
     assert rows_of(ask(index, [[1, 2, 3]], k=7)) == [(i, i) for i in range(7)]
 
 
+def test_only_an_empty_index_is_restored(index: VectorIndex) -> None:
+    put(index, [(1, 10, 1.0)], [[1, 0, 0]])
+    with pytest.raises(ValueError, match="empty"):
+        index.restore(9, [index.snapshot()])
+
+
 def test_a_removed_face_is_never_found_again(index: VectorIndex) -> None:
     put(index, [(i, i, 1.0) for i in range(40)], [[1, 0.001 * i, 0] for i in range(40)])
     for face in range(38):
