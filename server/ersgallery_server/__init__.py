@@ -1,0 +1,1 @@
+"""The gallery service: galleries, storage, embedding, gRPC and the command line."""

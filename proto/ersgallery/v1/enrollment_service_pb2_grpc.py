@@ -68,7 +68,8 @@ class EnrollmentServiceServicer(object):
 
     def StreamEnrollFaces(self, request_iterator, context):
         """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-        server reads on while it stores, but only a few batches ahead, so a slow database slows the sender.
+        server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
+        slows the sender. A sender keeps a few batches under way.
         Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

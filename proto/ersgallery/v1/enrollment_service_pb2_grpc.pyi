@@ -39,7 +39,8 @@ class EnrollmentServiceStub:
         ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse,
     ]
     """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-    server reads on while it stores, but only a few batches ahead, so a slow database slows the sender.
+    server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
+    slows the sender. A sender keeps a few batches under way.
     Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
     """
 
@@ -64,7 +65,8 @@ class EnrollmentServiceAsyncStub:
         ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse,
     ]
     """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-    server reads on while it stores, but only a few batches ahead, so a slow database slows the sender.
+    server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
+    slows the sender. A sender keeps a few batches under way.
     Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
     """
 
@@ -93,7 +95,8 @@ class EnrollmentServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse], collections.abc.AsyncIterator[ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse]]:
         """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-        server reads on while it stores, but only a few batches ahead, so a slow database slows the sender.
+        server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
+        slows the sender. A sender keeps a few batches under way.
         Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
         """
 

@@ -151,7 +151,7 @@ class Image(google.protobuf.message.Message):
 
     CONTENT_FIELD_NUMBER: builtins.int
     content: builtins.bytes
-    """JPEG, PNG or WebP: by default at most 16 MiB and 50 megapixels (IMAGE_TOO_LARGE names the limit). EXIF orientation
+    """JPEG, PNG or WebP: by default at most 20 MiB and 50 megapixels (IMAGE_TOO_LARGE names the limit). EXIF orientation
     is applied.
     """
     def __init__(

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ersgallery_server.values import SeveralFaces
 
-class SeveralFaces(enum.Enum):
-    """What to do with a photograph that shows several faces."""
-
-    LARGEST = "LARGEST"
-    REJECT = "REJECT"
+__all__ = ["AcquiredFace", "AcquisitionFailure", "FailureReason", "SeveralFaces"]
 
 
 class FailureReason(enum.Enum):

@@ -1,0 +1,63 @@
+# `make demo` shows what the project is for, `make test` runs its tests; both install all that they need into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUBS := .venv-stubs/bin
+CODE := index server client tests proto/generate.py
+EXTRAS ?= server,cpu,postgres,demo,dev
+
+.PHONY: help venv demo test check format stubs check-stubs check-floor bench-index bench-store clean
+
+help: ## Say what can be made.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'ersgallery needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo 'this Python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	touch $@
+
+venv: $(VENV)/ready ## Make the virtual environment .venv with everything in it.
+
+demo: $(VENV)/ready ## Enrol, identify and reject real faces, and write build/demo/index.html.
+	$(BIN)/python -m tests.demo $(ARGS)
+
+test: $(VENV)/ready ## Run the tests.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/ready check-stubs ## Check format, lint, types, imports and stubs.
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/ready ## Format the code.
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+.venv-stubs/ready: requirements/stubs.txt
+	$(PYTHON) -m venv .venv-stubs
+	$(STUBS)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/stubs.txt
+	touch $@
+
+stubs: .venv-stubs/ready ## Regenerate the stubs from the .proto files.
+	$(STUBS)/python proto/generate.py
+
+check-stubs: .venv-stubs/ready $(VENV)/ready
+	$(STUBS)/python proto/generate.py --check --image build/ersgallery.binpb
+	$(BIN)/buf lint build/ersgallery.binpb --config buf.yaml
+
+check-floor: requirements/floor.txt ## Run the quick tests with the oldest supported libraries.
+	$(PYTHON) -m venv .venv-floor
+	.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint requirements/floor.txt --editable '.[server,cpu,postgres]' pytest pytest-timeout hypothesis
+	.venv-floor/bin/python -m pytest -m 'not real_faces' tests/unit tests/integration/server
+
+clean: ## Remove what was built; installed models and data under build/ too.
+	rm -rf build dist .venv .venv-stubs .venv-floor

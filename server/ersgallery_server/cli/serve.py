@@ -1,0 +1,98 @@
+"""`ersgallery-server serve`."""
+
+import signal
+import sys
+import threading
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ersgallery_server.config import MIB, Settings, default_data_dir
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command(context_settings={"show_default": True, "auto_envvar_prefix": "ERSGALLERY"})
+@click.option(
+    "--data-dir", type=_FOLDER, default=default_data_dir, envvar="ERSGALLERY_DATA_DIR", help="Database and lock."
+)
+@click.option(
+    "--models-dir", type=_FOLDER, envvar="ERSGALLERY_MODELS_DIR", help="Installed models. [default: DATA_DIR/models]"
+)
+@click.option(
+    "--database-url",
+    envvar="ERSGALLERY_DATABASE_URL",
+    help="sqlite:///FILE or postgresql+psycopg://... [default: SQLite in DATA_DIR]",
+)
+@click.option("--host", default="127.0.0.1", help="Address to bind. There is no TLS yet: keep it on loopback.")
+@click.option("--port", default=50061, type=click.IntRange(0, 65535), help="0 takes a free one and prints it.")
+@click.option(
+    "--device", default="auto", help="Where indexes run: auto, cpu or cuda:N; one that is not there is an error."
+)
+@click.option("--inference-device", default="cpu", help="Where models run: auto, cpu or cuda:N.")
+@click.option(
+    "--inference-threads", default=0, type=click.IntRange(0, 1024), help="Threads of a model; 0 is all cores."
+)
+@click.option("--unary-threads", default=64, type=click.IntRange(1, 1024), help="Unary calls served at a time.")
+@click.option("--max-streams", default=16, type=click.IntRange(1, 1024), help="Streams open at a time.")
+@click.option("--max-message-mib", default=64, type=click.IntRange(1, 1024), help="Largest message, both ways.")
+@click.option("--max-waiting-searches", default=1024, type=click.IntRange(1), help="Queue of each gallery.")
+@click.option("--max-waiting-images", default=256, type=click.IntRange(1), help="Queue of each model, in calls.")
+@click.option("--max-image-mib", default=20, type=click.IntRange(1, 1024), help="Largest photograph as a file.")
+@click.option("--max-image-megapixels", default=50, type=click.IntRange(1, 1000), help="Largest photograph decoded.")
+@click.option("--drain-timeout-s", default=30.0, type=click.FloatRange(0), help="Wait for accepted calls at the end.")
+@click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."
+)
+def serve(**options: Any) -> None:
+    """Serve galleries until SIGTERM or SIGINT, then finish what was accepted.
+
+    Every option can be given as ERSGALLERY_ and its name (ERSGALLERY_PORT), or in the TOML file of --config.
+    """
+    # Imported here: --help and the other commands need neither FAISS nor ONNX Runtime.
+    from ersgallery_server import logs
+    from ersgallery_server.service import Service
+
+    settings = _settings(options)
+    logs.configure(log_format=settings.log_format, log_level=settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        service = Service(settings, _report_loading)
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        raise click.ClickException(str(error)) from error
+    with service:
+        click.echo(f"serving on {service.address}")
+        sys.stdout.flush()
+        stop.wait()
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from ersgallery_server.faces import ImageLimits
+
+    limits = ImageLimits(options.pop("max_image_mib") * MIB, options.pop("max_image_megapixels") * 1_000_000)
+    options["max_message_bytes"] = options.pop("max_message_mib") * MIB
+    options["models_dir"] = options["models_dir"] or options["data_dir"] / "models"
+    known = {field.name for field in fields(Settings)}
+    return Settings(image_limits=limits, **{name: value for name, value in options.items() if name in known})
+
+
+def _report_loading(record: Any, faces: int) -> None:
+    import structlog
+
+    structlog.get_logger().info("loading", gallery=record.gallery_id, faces=faces)
+
+
+def _is_expected(error: Exception) -> bool:
+    from ersgallery_index import ErsError
+
+    from ersgallery_server.service import StartError
+    from ersgallery_server.store import StoreError
+
+    return isinstance(error, ErsError | StartError | StoreError | OSError)

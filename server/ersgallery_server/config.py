@@ -1,0 +1,47 @@
+"""The configuration of a server: frozen, built once by the command line, handed down."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from ersgallery_server.faces.images import ImageLimits
+
+MIB = 1 << 20
+
+
+def default_data_dir() -> Path:
+    """Return the folder of the user's data, after the custom of the operating system."""
+    return user_data_path("ersgallery")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a server is told at start.
+
+    database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
+    run, `inference_device` where models run: auto, cpu or cuda:N.
+    """
+
+    data_dir: Path
+    models_dir: Path
+    database_url: str | None = field(default=None, repr=False)
+    host: str = "127.0.0.1"
+    port: int = 50061
+    device: str = "auto"
+    inference_device: str = "cpu"
+    inference_threads: int = 0
+    unary_threads: int = 64
+    max_streams: int = 16
+    max_message_bytes: int = 64 * MIB
+    max_waiting_searches: int = 1024
+    max_waiting_images: int = 256
+    image_limits: ImageLimits = field(default_factory=ImageLimits)
+    drain_timeout_s: float = 30.0
+    log_format: str = "console"
+    log_level: str = "info"
+
+    @property
+    def store_url(self) -> str:
+        """Return the database's address, SQLite's in the data directory unless another was given."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'gallery.db'}"

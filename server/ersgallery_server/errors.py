@@ -1,0 +1,133 @@
+"""The errors the service itself raises; storage, index, faces and models raise their own.
+
+    ServiceError
+     +- InvalidRequest         fields of the request are wrong
+     +- ModelMismatch          an embedding is of another model than the gallery
+     +- BatchTooLarge          more items than a call may carry
+     +- PageTokenInvalid       not a token of this list
+     +- ImageNotStored         no photograph is kept for a face
+     +- ProfileModelMismatch   a profile of another model than the gallery's
+     +- ModelNotInstalled      an image came and its model is not here
+     +- NotAcquired            one photograph of a list or template gives no face
+     +- Overloaded             a queue is full
+     +- TooManyStreams         as many streams are open as may be
+     +- DeadlineExceeded       the deadline passed before the work began
+     +- ShuttingDown           the server drains
+     +- Cancelled              the caller went away before the work began
+
+`transport/status.py` holds the one table from all errors to statuses.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong with one field, by its path in the request."""
+
+    field: str
+    description: str
+
+
+class ServiceError(Exception):
+    """Base of the errors the service raises on purpose; the text is meant for the caller."""
+
+
+class InvalidRequest(ServiceError):
+    """Fields of the request are missing, malformed or out of range."""
+
+    def __init__(self, *violations: Violation) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations[:3]))
+        self.violations = violations
+
+    @classmethod
+    def field(cls, field: str, description: str) -> "InvalidRequest":
+        """Return the error for one field."""
+        return cls(Violation(field, description))
+
+
+class ModelMismatch(ServiceError):
+    """An embedding names another model than the gallery's."""
+
+    def __init__(self, given: str, wanted: str) -> None:
+        super().__init__(f"the embedding is of model {given!r}, the gallery of {wanted!r}; they cannot be compared")
+
+
+class BatchTooLarge(ServiceError):
+    """More items than one call may carry."""
+
+    def __init__(self, what: str, count: int, limit: int) -> None:
+        super().__init__(f"{count} {what} in one call; the limit is {limit}")
+
+
+class PageTokenInvalid(ServiceError):
+    """A page token is not one that this list gave."""
+
+    def __init__(self) -> None:
+        super().__init__("page_token is not one that this list gave")
+
+
+class ImageNotStored(ServiceError):
+    """No photograph is kept for a face."""
+
+
+class ProfileModelMismatch(ServiceError):
+    """A profile belongs to another model than the gallery's."""
+
+    def __init__(self, profile: str, model: str, wanted: str) -> None:
+        super().__init__(f"profile {profile} is of model {model!r}, the gallery's faces of {wanted!r}")
+
+
+class ModelNotInstalled(ServiceError):
+    """An image came in and the model that would embed it is not on this server."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"model {model!r} is not installed on this server, so it takes embeddings only; "
+            f"`ersgallery-server models install {model}` installs a catalogued one"
+        )
+
+
+class NotAcquired(ServiceError):
+    """One photograph gives no face; `reason` is NO_FACE, SEVERAL_FACES or an IMAGE_* reason."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Overloaded(ServiceError):
+    """A queue is full."""
+
+    def __init__(self, queue: str, limit: int, retry_after_s: float = 0.5) -> None:
+        super().__init__(f"the queue of {queue} is full ({limit} waiting); try again later")
+        self.retry_after_s = retry_after_s
+
+
+class TooManyStreams(ServiceError):
+    """As many streams are open as the server allows."""
+
+    def __init__(self, limit: int, retry_after_s: float = 1.0) -> None:
+        super().__init__(f"{limit} streams are open, which is the limit")
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(ServiceError):
+    """The deadline passed while the request waited."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed while the request waited; nothing was done")
+
+
+class ShuttingDown(ServiceError):
+    """The server drains."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down")
+
+
+class Cancelled(ServiceError):
+    """The caller went away before the work began."""
+
+    def __init__(self) -> None:
+        super().__init__("the call was cancelled")

@@ -1,0 +1,1 @@
+"""The galleries themselves: who owns an index, how faces come in, how probes are answered."""

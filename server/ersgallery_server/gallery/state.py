@@ -1,0 +1,69 @@
+"""What answers for a gallery at one moment, and how each kind of change makes the next."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ersgallery_index import Derivation, IndexRows, Policy, VectorIndex, open_index
+from numpy.typing import NDArray
+
+from ersgallery_server.values import GalleryRecord, StoredFaces
+
+NO_IDS = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryState:
+    """A gallery's settings with the index built for them. `subject_ids` maps the index's keys to the callers' ids.
+
+    `index` and `subject_ids` change in place and belong to the owner's thread; the rest is immutable.
+    """
+
+    record: GalleryRecord
+    derivation: Derivation
+    index: VectorIndex
+    subject_ids: dict[int, str]
+
+    @property
+    def policy(self) -> Policy:
+        """Return the gates and thresholds of the gallery."""
+        return self.record.settings.policy(self.record.profile.profile)
+
+    def searchable(self, faces: StoredFaces) -> IndexRows:
+        """Derive what the index holds of stored faces; those without a direction left can match nobody and stay out."""
+        derived = self.derivation.derive(faces.embeddings)
+        kept = derived.usable
+        return IndexRows(faces.face_ids[kept], faces.subject_keys[kept], derived.ers[kept], derived.vectors[kept])
+
+
+def empty_state(record: GalleryRecord, subject_ids: dict[int, str], device: str) -> GalleryState:
+    """Return a state with an empty index for a gallery's profile and settings."""
+    profile = record.profile.profile
+    index = open_index(profile.dimension, device=device)
+    index.set_gate(record.settings.policy(profile).gamma_gallery)
+    return GalleryState(record, Derivation(profile, enhance=record.settings.enhance_features), index, subject_ids)
+
+
+def add_faces(state: GalleryState, faces: StoredFaces, revision: int) -> GalleryState:
+    """Make stored faces searchable."""
+    rows = state.searchable(faces)
+    state.index.apply(revision, NO_IDS, rows.face_ids, rows.subject_ids, rows.ers, rows.vectors)
+    return at_revision(state, revision)
+
+
+def remove_faces(state: GalleryState, face_ids: NDArray[np.int64], revision: int) -> GalleryState:
+    """Make faces unfindable."""
+    dimension = state.index.dimension
+    state.index.apply(revision, face_ids, NO_IDS, NO_IDS, np.empty(0), np.empty((0, dimension), np.float32))
+    return at_revision(state, revision)
+
+
+def change_settings(state: GalleryState, record: GalleryRecord) -> GalleryState:
+    """Take new settings of the same profile and enhancement; they hold for the next search."""
+    changed = replace(state, record=record)
+    state.index.set_gate(changed.policy.gamma_gallery)
+    return remove_faces(changed, NO_IDS, record.revision)
+
+
+def at_revision(state: GalleryState, revision: int) -> GalleryState:
+    """Return the state with the revision its answers will name."""
+    return replace(state, record=replace(state.record, revision=max(revision, state.record.revision)))

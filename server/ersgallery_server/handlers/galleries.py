@@ -1,0 +1,113 @@
+"""GalleryService, the galleries."""
+
+from typing import Any
+
+from ersgallery.v1 import gallery_pb2
+from ersgallery.v1 import gallery_service_pb2 as pb
+
+from ersgallery_server.call import Call
+from ersgallery_server.errors import InvalidRequest
+from ersgallery_server.gallery.galleries import Galleries, GalleryChange
+from ersgallery_server.gallery.gallery import Gallery
+from ersgallery_server.handlers import checks, names, paging
+from ersgallery_server.handlers.resources import gallery_message
+from ersgallery_server.store import Store
+from ersgallery_server.values import GalleryRecord, GallerySettings, LowErs, ProfileVersion, SeveralFaces
+
+UPDATABLE = (
+    "display_name",
+    "profile",
+    "gamma",
+    "gamma_gallery",
+    "tau",
+    "margin",
+    "enhance_features",
+    "several_faces",
+    "low_ers",
+    "store_images",
+)
+LOW_ERS = {
+    gallery_pb2.LOW_ERS_POLICY_UNSPECIFIED: LowErs.STORE,
+    gallery_pb2.LOW_ERS_POLICY_STORE: LowErs.STORE,
+    gallery_pb2.LOW_ERS_POLICY_REJECT: LowErs.REJECT,
+}
+
+
+class GalleryHandlers:
+    """Makes, shows, changes and deletes galleries."""
+
+    def __init__(self, store: Store, galleries: Galleries) -> None:
+        self._store = store
+        self._galleries = galleries
+
+    def create_gallery(self, request: pb.CreateGalleryRequest, call: Call) -> pb.CreateGalleryResponse:
+        """Make an empty gallery."""
+        if not names.GALLERY_ID.fullmatch(request.gallery_id):
+            raise InvalidRequest.field("gallery_id", names.GALLERY_RULE)
+        if not request.gallery.HasField("tau"):
+            raise InvalidRequest.field("gallery.tau", "is required; no similarity threshold suits every gallery")
+        profile = self._profile(request.gallery.profile)
+        settings = GallerySettings(**_fields(request.gallery, [name for name in UPDATABLE if name != "profile"]))
+        gallery = self._galleries.create(request.gallery_id, settings, profile, call)
+        return pb.CreateGalleryResponse(gallery=self._message(gallery, gallery.record))
+
+    def get_gallery(self, request: pb.GetGalleryRequest, call: Call) -> pb.GetGalleryResponse:
+        """Return a gallery."""
+        gallery = self._galleries.get(names.parse_gallery("name", request.name))
+        record = self._store.gallery(gallery.record.gallery_id)
+        return pb.GetGalleryResponse(gallery=self._message(gallery, record))
+
+    def list_galleries(self, request: pb.ListGalleriesRequest, call: Call) -> pb.ListGalleriesResponse:
+        """Return a page of galleries."""
+        page = self._store.list_galleries(
+            paging.page_size(request.page_size), paging.page_key("galleries", request.page_token)
+        )
+        return pb.ListGalleriesResponse(
+            galleries=[self._message(self._galleries.get(record.gallery_id), record) for record in page.items],
+            next_page_token=paging.page_token("galleries", page.next_key),
+        )
+
+    def update_gallery(self, request: pb.UpdateGalleryRequest, call: Call) -> pb.UpdateGalleryResponse:
+        """Change the masked settings."""
+        gallery_id = names.parse_gallery("gallery.name", request.gallery.name)
+        changed = checks.mask(request.update_mask.paths, request.gallery, UPDATABLE)
+        if "tau" in changed and not request.gallery.HasField("tau"):
+            raise InvalidRequest.field("gallery.tau", "cannot be unset")
+        change = GalleryChange(
+            _fields(request.gallery, [name for name in changed if name != "profile"]),
+            self._profile(request.gallery.profile) if "profile" in changed else None,
+        )
+        version = checks.etag_version(request.gallery.etag)
+        record = self._galleries.update(gallery_id, change, version, call)
+        return pb.UpdateGalleryResponse(gallery=self._message(self._galleries.get(gallery_id), record))
+
+    def delete_gallery(self, request: pb.DeleteGalleryRequest, call: Call) -> pb.DeleteGalleryResponse:
+        """Delete a gallery with all that it holds."""
+        gallery_id = names.parse_gallery("name", request.name)
+        deleted = self._galleries.delete(gallery_id, checks.etag_version(request.etag), call)
+        return pb.DeleteGalleryResponse(deleted_faces=deleted)
+
+    def _profile(self, name: str) -> ProfileVersion:
+        return self._store.profile(*names.parse_profile("gallery.profile", name))
+
+    def _message(self, gallery: Gallery, record: GalleryRecord) -> gallery_pb2.Gallery:
+        gate = record.settings.policy(record.profile.profile).gamma_gallery
+        return gallery_message(gallery, record, self._store.totals(record.key, gate))
+
+
+def _fields(message: gallery_pb2.Gallery, changed: list[str]) -> dict[str, Any]:
+    """Return the checked values of settings by their names."""
+    checks.check_length("gallery.display_name", message.display_name, checks.MAX_LABEL_CHARACTERS)
+    checks.check_enum("gallery.low_ers", message.low_ers, LOW_ERS)
+    values: dict[str, Any] = {
+        "display_name": message.display_name,
+        "gamma": checks.optional_number(message, "gamma", 0, 1, "gallery."),
+        "gamma_gallery": checks.optional_number(message, "gamma_gallery", 0, 1, "gallery."),
+        "tau": checks.optional_number(message, "tau", -1, 1, "gallery."),
+        "margin": checks.optional_number(message, "margin", 0, 2, "gallery."),
+        "enhance_features": message.enhance_features,
+        "several_faces": checks.several_faces("gallery.several_faces", message.several_faces) or SeveralFaces.LARGEST,
+        "low_ers": LOW_ERS[message.low_ers],
+        "store_images": message.store_images,
+    }
+    return {name: values[name] for name in changed}

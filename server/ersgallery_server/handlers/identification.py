@@ -1,0 +1,177 @@
+"""IdentificationService."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from ersgallery.v1 import face_input_pb2 as face_pb
+from ersgallery.v1 import identification_service_pb2 as pb
+from ersgallery_index import InvalidEmbedding, Recognizability, normalize
+from numpy.typing import NDArray
+
+from ersgallery_server.call import Call
+from ersgallery_server.errors import BatchTooLarge, InvalidRequest, ModelMismatch
+from ersgallery_server.gallery.acquisition import Acquired
+from ersgallery_server.gallery.galleries import Galleries
+from ersgallery_server.gallery.gallery import Gallery
+from ersgallery_server.gallery.inputs import AcquiredEmbedding, ProbeInput
+from ersgallery_server.gallery.overrides import PolicyOverrides
+from ersgallery_server.gallery.probes import PreparedProbe, arrange, prepare
+from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, applied_to
+from ersgallery_server.handlers import answers, checks, names
+from ersgallery_server.handlers.columns import identification_columns
+from ersgallery_server.status import to_status
+
+MAX_MATRIX_ROWS = 4096
+MAX_LIST_PROBES = 256
+
+
+class IdentificationHandlers:
+    """Identifies probes."""
+
+    def __init__(self, galleries: Galleries) -> None:
+        self._galleries = galleries
+
+    def identify(self, request: pb.IdentifyRequest, call: Call) -> pb.IdentifyResponse:
+        """Identify one probe."""
+        gallery = self._galleries.get(names.parse_gallery("gallery", request.gallery))
+        overrides = checks.overrides(request.policy)
+        several = checks.several_faces("policy.several_faces", request.policy.several_faces)
+        (prepared,) = prepare(gallery, [checks.probe("probe", request.probe)], several, call)
+        if prepared.error:
+            raise prepared.error
+        found, rows, applied = _search(gallery, [prepared], overrides, call)
+        return pb.IdentifyResponse(
+            identification=_identification(gallery, prepared, found, rows[0]), applied=answers.applied(applied)
+        )
+
+    def batch_identify(self, request: pb.BatchIdentifyRequest, call: Call) -> pb.BatchIdentifyResponse:
+        """Identify many probes as one search."""
+        gallery = self._galleries.get(names.parse_gallery("gallery", request.gallery))
+        overrides = checks.overrides(request.policy)
+        match request.WhichOneof("probes"):
+            case "matrix":
+                return _identify_matrix(gallery, request, overrides, call)
+            case "list":
+                return _identify_list(gallery, request, overrides, call)
+            case _:
+                raise InvalidRequest.field("probes", "must be a matrix or a list")
+
+    def stream_identify(
+        self, requests: Iterable[pb.StreamIdentifyRequest], call: Call
+    ) -> Iterator[pb.StreamIdentifyResponse]:
+        """Identify batch after batch; a batch that is refused does not end the stream."""
+        for request in requests:
+            try:
+                response = self.batch_identify(request.batch, call)
+            except Exception as error:  # noqa: BLE001 - the batch's own answer; the stream goes on
+                yield pb.StreamIdentifyResponse(sequence=request.sequence, error=to_status(error))
+            else:
+                yield pb.StreamIdentifyResponse(sequence=request.sequence, response=response)
+
+
+def _search(
+    gallery: Gallery, prepared: Sequence[PreparedProbe], overrides: PolicyOverrides, call: Call
+) -> tuple[SearchAnswer | None, list[int | None], Applied]:
+    """Search what can be searched; where nothing can, only say what would have been applied."""
+    probes, rows = arrange(prepared, gallery.state.index.dimension)
+    if not len(probes):
+        return None, rows, applied_to(gallery.state, overrides.over(gallery.state.policy))
+    answer = gallery.search(probes, overrides, call)
+    return answer, rows, answer.applied
+
+
+def _identification(
+    gallery: Gallery, prepared: PreparedProbe, found: SearchAnswer | None, row: int | None
+) -> pb.Identification:
+    if found is None or row is None:
+        message = pb.Identification(decision=pb.DECISION_UNSURE, reasons=answers.reasons(prepared.reasons))
+    else:
+        acquired = prepared.content if isinstance(prepared.content, AcquiredEmbedding) else None
+        message = answers.identification(gallery.record.gallery_id, found, row, acquired)
+    message.members.extend(_members(gallery, prepared.members))
+    return message
+
+
+def _identify_list(
+    gallery: Gallery, request: pb.BatchIdentifyRequest, overrides: PolicyOverrides, call: Call
+) -> pb.BatchIdentifyResponse:
+    checks.check_count("list.probes", len(request.list.probes), MAX_LIST_PROBES)
+    several = checks.several_faces("policy.several_faces", request.policy.several_faces)
+    inputs = [_probe_or_error(f"list.probes[{i}]", probe) for i, probe in enumerate(request.list.probes)]
+    prepared = iter(prepare(gallery, [probe for probe in inputs if not isinstance(probe, Exception)], several, call))
+    every = [probe if isinstance(probe, Exception) else next(prepared) for probe in inputs]
+    searched = [probe for probe in every if isinstance(probe, PreparedProbe)]
+    found, rows, applied = _search(gallery, searched, overrides, call)
+    row = iter(rows)
+    outcomes = [
+        pb.IdentifyOutcome(error=to_status(probe))
+        if isinstance(probe, Exception)
+        else _outcome(gallery, probe, found, next(row))
+        for probe in every
+    ]
+    return pb.BatchIdentifyResponse(outcomes=pb.IdentifyOutcomes(outcomes=outcomes), applied=answers.applied(applied))
+
+
+def _outcome(
+    gallery: Gallery, probe: PreparedProbe, found: SearchAnswer | None, row: int | None
+) -> pb.IdentifyOutcome:
+    if probe.error:
+        return pb.IdentifyOutcome(error=to_status(probe.error))
+    return pb.IdentifyOutcome(identification=_identification(gallery, probe, found, row))
+
+
+def _identify_matrix(
+    gallery: Gallery, request: pb.BatchIdentifyRequest, overrides: PolicyOverrides, call: Call
+) -> pb.BatchIdentifyResponse:
+    message = request.matrix
+    raw = checks.matrix("matrix", message, MAX_MATRIX_ROWS)
+    model = gallery.record.profile.profile.model
+    if message.model and message.model != model:
+        raise ModelMismatch(message.model, model)
+    dimension = gallery.state.index.dimension
+    if raw.shape[1] != dimension:
+        raise InvalidEmbedding(f"has {raw.shape[1]} numbers; the gallery's have {dimension}")
+    errors = _bad_rows(raw, dimension)
+    kept = np.delete(raw, list(errors), axis=0) if errors else raw
+    answer = gallery.search(ProbeSet(normalize(kept, dimension).vectors), overrides, call)
+    columns = identification_columns(gallery.record.gallery_id, answer, len(raw), errors)
+    return pb.BatchIdentifyResponse(columns=columns, applied=answers.applied(answer.applied))
+
+
+def _probe_or_error(field: str, message: face_pb.Probe) -> ProbeInput | InvalidRequest | BatchTooLarge:
+    try:
+        return checks.probe(field, message)
+    except (InvalidRequest, BatchTooLarge) as error:
+        return error
+
+
+def _bad_rows(raw: NDArray[np.float32], dimension: int) -> dict[int, InvalidEmbedding]:
+    """Return the error of every row that is no embedding; usually there is none, and one check says so."""
+    try:
+        normalize(raw, dimension)
+    except InvalidEmbedding:
+        return {row: error for row in range(len(raw)) if (error := _row_error(raw, row, dimension))}
+    return {}
+
+
+def _row_error(raw: NDArray[np.float32], row: int, dimension: int) -> InvalidEmbedding | None:
+    try:
+        normalize(raw[row : row + 1], dimension)
+    except InvalidEmbedding as error:
+        return InvalidEmbedding(error.problem, row)
+    return None
+
+
+def _members(gallery: Gallery, outcomes: Sequence[Acquired]) -> list[pb.MemberOutcome]:
+    """Return what became of each member of a template, scored alone."""
+    derivation = gallery.state.derivation
+    messages = []
+    for outcome in outcomes:
+        if isinstance(outcome, AcquiredEmbedding):
+            derived = derivation.derive(outcome.unit[np.newaxis])
+            score = Recognizability(float(derived.ers[0]), float(derived.raw_ers[0]))
+            member = answers.recognizability(score, outcome.norm, outcome.box)
+            messages.append(pb.MemberOutcome(recognizability=member))
+        else:
+            messages.append(pb.MemberOutcome(error=to_status(outcome)))
+    return messages

@@ -1,0 +1,73 @@
+"""Resource names: galleries/{g}/subjects/{s}/faces/{f} and profiles/{p}@{version}."""
+
+import re
+
+from ersgallery_server.errors import InvalidRequest
+
+GALLERY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+SUBJECT_ID = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
+FACE_ID = re.compile(r"[0-9]{1,18}")
+GALLERY_RULE = 'must be 1 to 63 of a-z, 0-9 and "-", beginning with a letter'
+SUBJECT_RULE = 'must be 1 to 128 characters without "/" and control characters'
+ANY_SUBJECT = "-"
+
+
+def gallery_name(gallery_id: str) -> str:
+    """Return the name of a gallery."""
+    return f"galleries/{gallery_id}"
+
+
+def subject_name(gallery_id: str, subject_id: str) -> str:
+    """Return the name of a subject."""
+    return f"galleries/{gallery_id}/subjects/{subject_id}"
+
+
+def face_name(gallery_id: str, subject_id: str, face_id: int) -> str:
+    """Return the name of a face."""
+    return f"galleries/{gallery_id}/subjects/{subject_id}/faces/{face_id}"
+
+
+def parse_gallery(field: str, name: str) -> str:
+    """Return the gallery's id; raises InvalidRequest naming the field."""
+    (gallery_id,) = _parse(field, name, "galleries/{gallery}")
+    return gallery_id
+
+
+def parse_subject(field: str, name: str) -> tuple[str, str]:
+    """Return the gallery's and the subject's id; raises InvalidRequest naming the field."""
+    gallery_id, subject_id = _parse(field, name, "galleries/{gallery}/subjects/{subject}")
+    return gallery_id, subject_id
+
+
+def parse_face(field: str, name: str) -> tuple[str, str, int]:
+    """Return the gallery's, the subject's and the face's id; raises InvalidRequest naming the field."""
+    gallery_id, subject_id, face_id = _parse(field, name, "galleries/{gallery}/subjects/{subject}/faces/{face}")
+    return gallery_id, subject_id, int(face_id)
+
+
+def parse_profile(field: str, name: str) -> tuple[str, int | None]:
+    """Return a profile's id and version, None for the newest; raises InvalidRequest naming the field."""
+    (reference,) = _parse(field, name, "profiles/{profile}")
+    profile_id, at, version = reference.partition("@")
+    if not GALLERY_ID.fullmatch(profile_id) or (at and not re.fullmatch(r"[1-9][0-9]{0,8}", version)):
+        raise InvalidRequest.field(field, "must be profiles/{profile} or profiles/{profile}@{version}")
+    return profile_id, int(version) if at else None
+
+
+RULES = {"gallery": GALLERY_ID, "subject": SUBJECT_ID, "face": FACE_ID, "profile": re.compile(r"[^/]+")}
+
+
+def _parse(field: str, name: str, form: str) -> list[str]:
+    parts, wanted = name.split("/"), form.split("/")
+    if len(parts) == len(wanted):
+        values = []
+        for part, want in zip(parts, wanted, strict=True):
+            if want.startswith("{"):
+                if not RULES[want[1:-1]].fullmatch(part):
+                    break
+                values.append(part)
+            elif part != want:
+                break
+        else:
+            return values
+    raise InvalidRequest.field(field, f"must be {form}")

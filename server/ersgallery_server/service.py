@@ -1,0 +1,126 @@
+"""Puts a server together: store, models, galleries, handlers, transport; starts it and drains it."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+from filelock import FileLock, Timeout
+
+from ersgallery_server.config import Settings
+from ersgallery_server.faces import FacePipeline, load_pipeline
+from ersgallery_server.faces.sessions import Inference
+from ersgallery_server.gallery.galleries import Galleries
+from ersgallery_server.gallery.models import Models
+from ersgallery_server.handlers.enrollment import EnrollmentHandlers
+from ersgallery_server.handlers.galleries import GalleryHandlers
+from ersgallery_server.handlers.identification import IdentificationHandlers
+from ersgallery_server.handlers.recognizability import RecognizabilityHandlers
+from ersgallery_server.handlers.subjects import FaceHandlers, SubjectHandlers
+from ersgallery_server.handlers.verification import VerificationHandlers
+from ersgallery_server.models import catalogued, is_installed
+from ersgallery_server.models.profile_file import ProfileFile, catalogued_profile
+from ersgallery_server.profiles import profile_digest
+from ersgallery_server.store import Store, WriteTransaction
+from ersgallery_server.transport.server import GrpcServer
+from ersgallery_server.values import GalleryRecord, ProfileVersion
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The server cannot start; the text says why."""
+
+
+class DataDirectoryInUse(StartError):
+    """Another server works on the data directory."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"another server works on {path}; two on one directory would not see each other's faces")
+
+
+class Service:
+    """A running server; a context manager that drains when it is left."""
+
+    def __init__(
+        self, settings: Settings, progress: Callable[[GalleryRecord, int], None] = lambda _record, _faces: None
+    ) -> None:
+        """Open everything and load all galleries. Raises DataDirectoryInUse, StoreUnavailable, DeviceUnavailable."""
+        self._settings = settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(settings.data_dir)
+        self._store = Store.open(settings.store_url)
+        _add_catalogued_profiles(self._store)
+        self._models = Models(self._open_pipeline, max_waiting_images=settings.max_waiting_images)
+        self._galleries = Galleries(
+            self._store, self._models, device=settings.device, max_waiting_searches=settings.max_waiting_searches
+        )
+        self._galleries.load(progress)
+        self._server = GrpcServer(settings, self._handlers())
+
+    @property
+    def address(self) -> str:
+        """Return host:port as it is served."""
+        return f"{self._settings.host}:{self._server.port}"
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        self._server.ready()
+        log.info("serving", address=self.address, data_dir=str(self._settings.data_dir))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish what was accepted, then close in the order of dependence."""
+        log.info("draining", timeout_s=self._settings.drain_timeout_s)
+        self._server.drain(self._settings.drain_timeout_s)
+        self._galleries.close()
+        self._models.close()
+        self._store.close()
+        self._lock.release()
+        log.info("stopped")
+
+    def _handlers(self) -> list[object]:
+        return [
+            GalleryHandlers(self._store, self._galleries),
+            SubjectHandlers(self._store, self._galleries),
+            FaceHandlers(self._store, self._galleries),
+            EnrollmentHandlers(self._galleries),
+            IdentificationHandlers(self._galleries),
+            VerificationHandlers(self._store, self._galleries),
+            RecognizabilityHandlers(self._store, self._galleries, self._models),
+        ]
+
+    def _open_pipeline(self, model: str) -> FacePipeline | None:
+        settings = self._settings
+        package = catalogued().get(model)
+        if package is None or not is_installed(package, settings.models_dir):
+            return None
+        inference = Inference(settings.inference_device, settings.inference_threads or os.cpu_count() or 1)
+        log.info("loading model", model=model, device=settings.inference_device)
+        return load_pipeline(package, settings.models_dir, inference, limits=settings.image_limits)
+
+
+def _lock(data_dir: Path) -> FileLock:
+    lock = FileLock(data_dir / "server.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataDirectoryInUse(data_dir) from None
+    return lock
+
+
+def _add_catalogued_profiles(store: Store) -> None:
+    """Make the profiles of the catalogue known; a version that is there already stays as it is."""
+    for package in catalogue():
+        store.submit(partial(_add_profile, catalogued_profile(package))).result()
+
+
+def _add_profile(file: ProfileFile, transaction: WriteTransaction) -> ProfileVersion:
+    profile = file.profile()
+    description = str(file.provenance.get("description", ""))
+    return transaction.create_profile(file.name, profile, description=description, sha256=profile_digest(profile))

@@ -1,0 +1,105 @@
+"""The one table from errors to statuses: a code, a stable reason, and the details the code promises."""
+
+import grpc
+import structlog
+from ersgallery_index import InvalidEmbedding, InvalidPolicy, InvalidProfile
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from ersgallery_server import errors
+from ersgallery_server import store as stored
+
+DOMAIN = "ersgallery"
+MAX_VIOLATIONS = 10
+MAX_MESSAGE_CHARACTERS = 1024
+
+Code = grpc.StatusCode
+
+REASONS: dict[type[Exception], tuple[Code, str]] = {
+    errors.InvalidRequest: (Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+    InvalidPolicy: (Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+    InvalidProfile: (Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+    InvalidEmbedding: (Code.INVALID_ARGUMENT, "INVALID_EMBEDDING"),
+    errors.ModelMismatch: (Code.INVALID_ARGUMENT, "MODEL_MISMATCH"),
+    errors.BatchTooLarge: (Code.INVALID_ARGUMENT, "BATCH_TOO_LARGE"),
+    errors.PageTokenInvalid: (Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
+    stored.PageKeyInvalid: (Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
+    stored.GalleryNotFound: (Code.NOT_FOUND, "GALLERY_NOT_FOUND"),
+    stored.SubjectNotFound: (Code.NOT_FOUND, "SUBJECT_NOT_FOUND"),
+    stored.FaceNotFound: (Code.NOT_FOUND, "FACE_NOT_FOUND"),
+    stored.ProfileNotFound: (Code.NOT_FOUND, "PROFILE_NOT_FOUND"),
+    errors.ImageNotStored: (Code.NOT_FOUND, "IMAGE_NOT_STORED"),
+    stored.GalleryExists: (Code.ALREADY_EXISTS, "GALLERY_EXISTS"),
+    stored.SubjectExists: (Code.ALREADY_EXISTS, "SUBJECT_EXISTS"),
+    stored.RequestIdReused: (Code.ALREADY_EXISTS, "REQUEST_ID_REUSED"),
+    stored.VersionMismatch: (Code.ABORTED, "ETAG_MISMATCH"),
+    errors.ProfileModelMismatch: (Code.FAILED_PRECONDITION, "PROFILE_MODEL_MISMATCH"),
+    errors.ModelNotInstalled: (Code.FAILED_PRECONDITION, "MODEL_NOT_INSTALLED"),
+    errors.Overloaded: (Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    stored.StoreOverloaded: (Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    errors.TooManyStreams: (Code.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
+    errors.DeadlineExceeded: (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
+    errors.ShuttingDown: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
+    stored.StoreClosed: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
+    stored.StoreUnavailable: (Code.UNAVAILABLE, "STORE_UNAVAILABLE"),
+    errors.Cancelled: (Code.CANCELLED, "CANCELLED"),
+}
+"""Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
+
+HANDLED_INSIDE: frozenset[type[Exception]] = frozenset(
+    {stored.ProfileChanged, stored.StoreUnusable, stored.UrlUnsupported, stored.SchemaUnknown, stored.SchemaOutdated}
+)
+"""Errors that never reach a caller: retried by the gallery, or raised before the server serves."""
+
+log = structlog.get_logger()
+
+
+def to_status(error: Exception) -> status_pb2.Status:
+    """Return the status of an error; one that is not in the table is INTERNAL, with its text in the log alone."""
+    if isinstance(error, errors.NotAcquired):
+        return _status(Code.INVALID_ARGUMENT, error.reason, str(error))
+    for kind in type(error).__mro__:
+        if kind in REASONS:
+            code, reason = REASONS[kind]
+            return _status(code, reason, str(error), *_details(error))
+    log.error("unexpected error", exc_info=error)
+    return _status(Code.INTERNAL, "INTERNAL", "an internal error; the server's log has more")
+
+
+def _details(error: Exception) -> list[Message]:
+    details: list[Message] = []
+    if isinstance(error, errors.InvalidRequest):
+        details.append(_bad_request([(v.field, v.description) for v in error.violations]))
+    elif isinstance(error, InvalidPolicy):
+        details.append(_bad_request([(error.field, error.problem)]))
+    elif isinstance(error, InvalidEmbedding):
+        details.append(_bad_request([("embedding", str(error))]))
+    elif isinstance(error, errors.Overloaded | errors.TooManyStreams | stored.StoreOverloaded):
+        details.append(_retry_info(getattr(error, "retry_after_s", 0.5)))
+    return details
+
+
+def _bad_request(violations: list[tuple[str, str]]) -> error_details_pb2.BadRequest:
+    """Return the details; trailers are small, so the number of violations and their lengths are capped."""
+    return error_details_pb2.BadRequest(
+        field_violations=[
+            error_details_pb2.BadRequest.FieldViolation(field=field[:128], description=description[:256])
+            for field, description in violations[:MAX_VIOLATIONS]
+        ]
+    )
+
+
+def _retry_info(after_s: float) -> error_details_pb2.RetryInfo:
+    return error_details_pb2.RetryInfo(
+        retry_delay=duration_pb2.Duration(seconds=int(after_s), nanos=int(after_s % 1 * 1e9))
+    )
+
+
+def _status(code: Code, reason: str, text: str, *details: Message) -> status_pb2.Status:
+    status = status_pb2.Status(code=code.value[0], message=text[:MAX_MESSAGE_CHARACTERS])
+    for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), *details):
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status

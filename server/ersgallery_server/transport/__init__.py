@@ -1,0 +1,1 @@
+"""gRPC around the handlers: deadlines, cancellation, statuses, streams, health and reflection."""
