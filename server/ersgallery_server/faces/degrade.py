@@ -31,8 +31,8 @@ def degrade(
     """Return a spoilt copy of a (h, w, 3) uint8 RGB image.
 
     severity: 0 leaves the image as it is, 1 leaves hardly anything of a face. At 1, by face size s: a Gaussian blur of
-    0.12 s, a motion of 0.7 s, a face of 6 px for s = 112, half a turn, a shear of 0.9, 90 % occluded, 2 % of the
-    light, noise of 120 grey levels.
+    0.14 s, a motion of 0.5 s, a face of 4 px for s = 112, half a turn, a shear of 0.9, 90 % occluded, 1 % of the
+    light, noise of 160 grey levels.
     region: x, y, width, height of the face in pixels, which gives s and says where to occlude and turn; by default the
     whole image. Raises ValueError for a severity outside 0..1.
     """
@@ -49,11 +49,11 @@ def _face_px(face: Region) -> float:
 
 
 def _gaussian_blur(image: Image, severity: float, face: Region, _rng: np.random.Generator) -> Image:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(0.12 * _face_px(face) * severity, 1e-3)), np.uint8)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(0.14 * _face_px(face) * severity, 1e-3)), np.uint8)
 
 
 def _motion_blur(image: Image, severity: float, face: Region, rng: np.random.Generator) -> Image:
-    length_px = 0.7 * _face_px(face) * severity
+    length_px = 0.5 * _face_px(face) * severity
     half = math.ceil(length_px / 2)
     angle = rng.uniform(0.0, math.pi)
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
@@ -64,7 +64,7 @@ def _motion_blur(image: Image, severity: float, face: Region, rng: np.random.Gen
 
 def _low_resolution(image: Image, severity: float, _face: Region, _rng: np.random.Generator) -> Image:
     height, width = image.shape[:2]
-    factor = (6.0 / 112.0) ** severity
+    factor = (4.0 / 112.0) ** severity
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
@@ -106,12 +106,12 @@ def _occlusion(image: Image, severity: float, face: Region, rng: np.random.Gener
 
 def _low_light(image: Image, severity: float, _face: Region, rng: np.random.Generator) -> Image:
     # Readout noise stays when the light goes, and eight bits keep few levels of what is left.
-    dark = image * 0.02**severity + rng.normal(0.0, 2.0 * severity, image.shape)
+    dark = image * 0.01**severity + rng.normal(0.0, 2.0 * severity, image.shape)
     return _to_bytes(dark)
 
 
 def _noise(image: Image, severity: float, _face: Region, rng: np.random.Generator) -> Image:
-    return _to_bytes(image + rng.normal(0.0, 120.0 * severity, image.shape))
+    return _to_bytes(image + rng.normal(0.0, 160.0 * severity, image.shape))
 
 
 def _to_bytes(values: NDArray[np.float64]) -> Image:

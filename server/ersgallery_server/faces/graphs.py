@@ -4,7 +4,6 @@ Published models fix their batch to 1, list weights among their inputs and carry
 edit leaves the arithmetic as it was.
 """
 
-import math
 from collections.abc import Iterable
 
 import onnx
@@ -71,7 +70,7 @@ def _drop_needless_block_sizes(graph: onnx.GraphProto, weights: dict[str, onnx.T
     for node in graph.node:
         if node.op_type != "DequantizeLinear" or node.input[_SCALE_INPUT] not in weights:
             continue
-        if math.prod(weights[node.input[_SCALE_INPUT]].dims) == 1:
+        if list(weights[node.input[_SCALE_INPUT]].dims) in ([], [1]):
             for attribute in [found for found in node.attribute if found.name == "block_size"]:
                 node.attribute.remove(attribute)
 
