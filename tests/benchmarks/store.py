@@ -1,7 +1,7 @@
 """What the store costs beside bare sqlite3: `python -m tests.benchmarks.store [--faces N] [--url URL]`.
 
-Prints rows/s of enrolments of 1,000 faces of as many new subjects and of loading a gallery, each beside the same rows through sqlite3 alone with
-the same page size and durability, alternately, as the median of several rounds.
+Prints rows/s of enrolments of 1,000 faces of as many new subjects and of loading a gallery, each beside the same rows
+through sqlite3 alone with the same page size and durability, alternately, as the median of several rounds.
 """
 
 import argparse
@@ -31,8 +31,8 @@ class BareTable:
         for pragma in ("page_size = 16384", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute(
-            "CREATE TABLE faces (face_id INTEGER PRIMARY KEY, gallery_key INTEGER, subject_key INTEGER, profile_key INTEGER,"
-            " ers DOUBLE, raw_ers DOUBLE, embedding_norm DOUBLE, media_id TEXT, user_metadata JSON, box JSON,"
+            "CREATE TABLE faces (face_id INTEGER PRIMARY KEY, gallery_key INTEGER, subject_key INTEGER,"
+            " profile_key INTEGER, ers DOUBLE, raw_ers DOUBLE, embedding_norm DOUBLE, media_id TEXT, user_metadata JSON, box JSON,"
             " version INTEGER, create_time DATETIME, embedding BLOB)"
         )
         self._connection.execute(

@@ -23,7 +23,7 @@ class SubjectChange:
     mean_ers_after: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Enrolled:
     """An enrolment as it was stored: face_ids and subject_keys (n,) in the order of the faces, subjects by their id.
 
@@ -55,7 +55,7 @@ class StoredRequest:
     create_time: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DeletedSubject:
     """A subject that is gone, with the ids of its faces (n,) in rising order."""
 
@@ -91,7 +91,7 @@ class ChangeKind(enum.Enum):
     SETTINGS = "SETTINGS"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Change:
     """One revision of a gallery, with what is needed to replay it onto an index.
 
@@ -106,7 +106,7 @@ class Change:
     create_time: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GallerySnapshot:
     """A gallery and its faces at one revision; the chunks must be read while the snapshot is open."""
 
