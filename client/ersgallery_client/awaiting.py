@@ -89,7 +89,7 @@ class AsyncTransport:
             if not token:
                 return
 
-    async def answers(self, stream: Stream[T], messages: AsyncIterator[bytes]) -> AsyncIterator[T]:
+    async def answers(self, stream: Stream[T], messages: AsyncIterator[bytes]) -> AsyncGenerator[T, None]:
         """Send messages and give their answers in the same order; raises GalleryError.
 
         A broken connection is opened again and what was not answered is sent again, so messages must be repeatable.
@@ -123,7 +123,7 @@ class AsyncTransport:
         finally:
             responses.cancel()
         if not outbox.is_done():
-            raise ServerUnreachable("the server ended the stream before it had answered everything")
+            raise ServerUnreachable("the server ended the stream before it had answered everything", code="UNAVAILABLE")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -119,4 +119,4 @@ class BlockingTransport:
         finally:
             responses.cancel()
         if not outbox.is_done():
-            raise ServerUnreachable("the server ended the stream before it had answered everything")
+            raise ServerUnreachable("the server ended the stream before it had answered everything", code="UNAVAILABLE")

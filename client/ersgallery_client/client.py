@@ -1,6 +1,7 @@
 """The two clients: the described calls on a blocking and on an asyncio transport, and the streams of each."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from ersgallery_client.awaiting import AsyncTransport
@@ -101,9 +102,11 @@ class AsyncGalleryClient(_AllCalls, AsyncTransport):
         An ordinary iterable is iterated in the event loop: give an asynchronous one where its items take time.
         """
         encoder = EnrollmentEncoder(gallery, self.options.limits, batch_size, request_id)
-        async for batch in self.answers(enrollment_stream(window), _async_messages(encoder, items)):
-            for outcome in batch.outcomes:
-                yield outcome
+        messages = _async_messages(encoder, items)
+        async with aclosing(self.answers(enrollment_stream(window), messages)) as batches:
+            async for batch in batches:
+                for outcome in batch.outcomes:
+                    yield outcome
 
     async def identify_stream(
         self,
@@ -115,8 +118,10 @@ class AsyncGalleryClient(_AllCalls, AsyncTransport):
     ) -> AsyncIterator[IdentificationBatch]:
         """Identify batches as they come, as GalleryClient.identify_stream does."""
         encoder = ProbeEncoder(gallery, self.options.limits, policy)
-        async for batch in self.answers(identification_stream(window), _async_messages(encoder, batches)):
-            yield batch
+        messages = _async_messages(encoder, batches)
+        async with aclosing(self.answers(identification_stream(window), messages)) as answers:
+            async for answer in answers:
+                yield answer
 
 
 class _Encoder(Protocol[ItemT_contra]):

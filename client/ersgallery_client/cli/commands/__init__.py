@@ -1,0 +1,1 @@
+"""The command groups about what is stored."""

@@ -1,0 +1,174 @@
+"""The commands `gallery ...`."""
+
+from typing import Any
+
+import click
+from rich.console import RenderableType
+
+from ersgallery_client.cli.params import (
+    GATE,
+    MARGIN,
+    SIMILARITY,
+    OrDefault,
+    json_option,
+    low_ers_policy,
+    several_faces_option,
+    several_faces_policy,
+    yes_option,
+)
+from ersgallery_client.cli.session import Session, pass_session
+from ersgallery_client.cli.tables import fields, table
+from ersgallery_client.values.galleries import Gallery
+
+
+@click.group("gallery")
+def group() -> None:
+    """Make, show, change and delete galleries."""
+
+
+@group.command(
+    epilog="""\b
+Example:
+  ersgallery gallery create staff --profile sface --tau 0.45
+"""
+)
+@click.argument("name")
+@click.option("--profile", required=True, help="Recognizability profile, such as sface or sface@1.")
+@click.option("--tau", type=SIMILARITY, required=True, help="Similarity from which the best candidate is a MATCH.")
+@click.option("--gamma", type=GATE, help="Probe gate: below it a probe is UNSURE.  [default: the profile's]")
+@click.option("--gamma-gallery", type=GATE, help="Gallery gate: faces below it are not searched.  [default: gamma]")
+@click.option("--margin", type=MARGIN, help="Least distance between the best two subjects.  [default: none]")
+@click.option("--enhance-features", is_flag=True, help="Remove the UI directions before comparing.")
+@click.option("--low-ers", type=click.Choice(["store", "reject"]), help="What to do with faces below gamma_gallery.")
+@several_faces_option
+@click.option("--store-images", is_flag=True, help="Keep enrolled photographs.")
+@click.option("--display-name", default="", help="For people.")
+@json_option
+@pass_session
+def create(session: Session, /, name: str, low_ers: str | None, several_faces: str | None, **settings: Any) -> None:
+    """Make an empty gallery NAME: 1 to 63 of a-z, 0-9 and "-", beginning with a letter."""
+    with session.client() as client:
+        made = client.create_gallery(
+            name,
+            low_ers=low_ers_policy(low_ers),
+            several_faces=several_faces_policy(several_faces),
+            **settings,
+        )
+    session.show(made, lambda: render(made))
+
+
+@group.command("list")
+@json_option
+@pass_session
+def list_(session: Session) -> None:
+    """List all galleries."""
+    with session.client() as client:
+        galleries = list(client.list_galleries(page_size=1000))
+    columns = ["gallery", "subjects#", "faces#", "searchable#", "profile", "gamma#", "gamma_gallery#", "tau#"]
+    rows = [
+        (
+            gallery.id,
+            gallery.counts.subjects,
+            gallery.counts.faces,
+            gallery.counts.searchable_faces,
+            gallery.profile,
+            gallery.effective.gamma,
+            gallery.effective.gamma_gallery,
+            gallery.effective.tau,
+        )
+        for gallery in galleries
+    ]
+    session.show({"galleries": galleries}, lambda: table(columns, rows))
+
+
+@group.command()
+@click.argument("name")
+@json_option
+@pass_session
+def show(session: Session, name: str) -> None:
+    """Show a gallery with its settings and counts."""
+    with session.client() as client:
+        gallery = client.get_gallery(name)
+    session.show(gallery, lambda: render(gallery))
+
+
+@group.command(
+    epilog="""\b
+Examples:
+  ersgallery gallery update staff --tau 0.5
+  ersgallery gallery update staff --gamma default
+"""
+)
+@click.argument("name")
+@click.option("--profile", help="Another profile of the same model; all faces are scored again, none enrolled again.")
+@click.option("--tau", type=SIMILARITY, help="Similarity from which the best candidate is a MATCH.")
+@click.option("--gamma", type=OrDefault(GATE), help='Probe gate, or "default" for the profile\'s.')
+@click.option("--gamma-gallery", type=OrDefault(GATE), help='Gallery gate, or "default" for gamma.')
+@click.option("--margin", type=OrDefault(MARGIN), help='Margin, or "default" for none.')
+@click.option("--enhance-features/--no-enhance-features", default=None, help="Remove the UI directions.")
+@click.option("--low-ers", type=click.Choice(["store", "reject"]), help="What to do with faces below gamma_gallery.")
+@several_faces_option
+@click.option("--store-images/--no-store-images", default=None, help="Keep enrolled photographs.")
+@click.option("--display-name", help="For people.")
+@json_option
+@pass_session
+def update(session: Session, /, name: str, low_ers: str | None, several_faces: str | None, **settings: Any) -> None:
+    """Change the given settings of a gallery. Nothing is enrolled again."""
+    changes = {key: value for key, value in settings.items() if value is not None}
+    changes |= {key: value[0] for key, value in changes.items() if isinstance(value, tuple)}
+    if low_ers:
+        changes["low_ers"] = low_ers_policy(low_ers)
+    if several_faces:
+        changes["several_faces"] = several_faces_policy(several_faces)
+    if not changes:
+        raise click.UsageError("name at least one setting to change")
+    with session.client() as client:
+        gallery = client.update_gallery(name, **changes)
+    session.show(gallery, lambda: render(gallery))
+
+
+@group.command()
+@click.argument("name")
+@yes_option
+@json_option
+@pass_session
+def delete(session: Session, name: str, yes: bool) -> None:
+    """Delete a gallery with all subjects, faces and photographs."""
+    with session.client() as client:
+        counts = client.get_gallery(name).counts
+        session.confirm(f"Delete gallery {name} with {counts.subjects} subjects, {counts.faces} faces?", yes=yes)
+        deleted = client.delete_gallery(name)
+    session.show({"deleted_faces": deleted}, lambda: f"{name} is deleted with {deleted} faces")
+
+
+def render(gallery: Gallery) -> RenderableType:
+    """Return a gallery for people."""
+    counts, effective = gallery.counts, gallery.effective
+    return fields(
+        [
+            ("display name", gallery.display_name or None),
+            ("profile", gallery.profile),
+            ("model", f"{gallery.model}, {gallery.dimension} numbers"),
+            ("gamma (probe gate)", _gate(effective.gamma, gallery.gamma)),
+            ("gamma_gallery (gallery gate)", _gate(effective.gamma_gallery, gallery.gamma_gallery)),
+            ("tau", effective.tau),
+            ("margin", gallery.margin),
+            ("enhanced features", gallery.enhance_features),
+            ("several faces", gallery.several_faces.value.lower()),
+            ("low ERS", gallery.low_ers.value.lower()),
+            ("keeps photographs", gallery.store_images),
+            ("subjects", counts.subjects),
+            ("faces", f"{counts.faces}, {counts.searchable_faces} searchable"),
+            ("failures to acquire", f"{counts.failures_to_acquire} of {counts.acquisition_attempts}"),
+            ("failures to enrol", f"{counts.failures_to_enroll} of {counts.enrollment_attempts}"),
+            ("index", f"{gallery.index.kind} on {gallery.index.device}, {gallery.index.precision}"),
+            ("revision", gallery.revision),
+            ("made", gallery.create_time),
+            ("changed", gallery.update_time),
+        ],
+        title=gallery.id,
+    )
+
+
+def _gate(effective: float, own: float | None) -> str:
+    return f"{effective:.3f}" + (" (default)" if own is None else "")
