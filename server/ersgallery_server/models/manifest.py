@@ -51,6 +51,11 @@ class ModelFile:
     licence: str
     sources: tuple[WheelSource | UrlSource, ...]
 
+    @property
+    def wheels(self) -> tuple[WheelSource, ...]:
+        """Those of the sources that are wheels."""
+        return tuple(source for source in self.sources if isinstance(source, WheelSource))
+
 
 @dataclass(frozen=True, slots=True)
 class Licence:
@@ -138,9 +143,7 @@ def _file(table: Mapping[str, Any]) -> ModelFile:
 def _problem(package: ModelPackage) -> str | None:
     names = [package.name, package.profile, *(found.name for found in package.files)]
     hashes = [found.sha256 for found in package.files]
-    hashes += [
-        source.archive_sha256 for found in package.files for source in found.sources if isinstance(source, WheelSource)
-    ]
+    hashes += [source.archive_sha256 for found in package.files for source in found.wheels]
     if not all(_FILE_NAME.fullmatch(name) for name in names):
         return "a name is no plain file name"
     if not all(_SHA256.fullmatch(value) for value in hashes):
