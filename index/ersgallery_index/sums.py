@@ -1,9 +1,10 @@
 """Sums that do not depend on the order of their terms, so that equal similarities compare equal.
 
 A float64 sum depends on the order in which a library adds, and libraries choose that order by batch size. Here each
-term is cut into two parts on fixed grids (multiples of 2**-37 and 2**-75) that add without any rounding; what is left
-below the grids is less than 2**-76 a term. The result is the real sum rounded once, for up to 2**15 terms of magnitude
-up to 2**14 whose sum stays below 2**15: unit vectors, and weighted sums of them, are far inside.
+term is cut into two parts on fixed grids (multiples of 2**-37 and 2**-75) that add without any rounding, and a rest of
+at most 2**-76, whose own rounding is far below the last bit of the result. That is in effect the real sum rounded once,
+for up to 2**15 terms of magnitude up to 2**14 whose magnitudes add to less than 2**15: unit vectors, and weighted sums
+of them, are far inside.
 """
 
 import numpy as np
@@ -22,10 +23,11 @@ def order_free_sum(terms: Float64, axis: int = -1) -> Float64:
     """Return the sum over one axis, the same for any order of the terms."""
     coarse = terms + _COARSE
     coarse -= _COARSE
-    fine = terms - coarse
-    fine += _FINE
+    rest = terms - coarse
+    fine = rest + _FINE
     fine -= _FINE
-    total: Float64 = coarse.sum(axis=axis) + fine.sum(axis=axis)
+    rest -= fine
+    total: Float64 = coarse.sum(axis=axis) + (fine.sum(axis=axis) + rest.sum(axis=axis))
     return total
 
 

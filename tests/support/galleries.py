@@ -12,7 +12,7 @@ FloatRows = NDArray[np.float32]
 
 @st.composite
 def stored_rows(draw: st.DrawFn, dimension: int, least: int, most: int) -> FloatRows:
-    """Draw stored rows: small whole numbers (so that many are equal or tie) and neighbours one float32 step away."""
+    """Draw stored rows: small whole numbers (so that many are equal or tie) and neighbours some 1e-8 away."""
     count = draw(st.integers(least, most))
     whole = st.lists(st.integers(-2, 2), min_size=dimension, max_size=dimension)
     raw = [draw(whole) for _ in range(count)]
@@ -25,8 +25,8 @@ def stored_rows(draw: st.DrawFn, dimension: int, least: int, most: int) -> Float
             rows[row] = rows[draw(st.integers(0, row - 1))]
         if kind == "neighbour":
             axis = draw(st.integers(0, dimension - 1))
-            towards = np.float32(draw(st.sampled_from([-2.0, 2.0])))
-            rows[row, axis] = np.nextafter(rows[row, axis], towards)
+            sign = np.float32(draw(st.sampled_from([-1.0, 1.0])))
+            rows[row, axis] = np.nextafter(rows[row, axis], 2 * sign) if rows[row, axis] else 1e-8 * sign
     return rows
 
 

@@ -31,7 +31,7 @@ TOLERANCE = 1e-12
 
 relaxed = settings(
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 
@@ -55,7 +55,9 @@ def cases(draw: st.DrawFn) -> Case:
     faces = _fill(draw, derivation, index, draw(stored_rows(dimension, 0, 24)))
     probes, rows = _probes(draw, derivation, dimension)
     scores = [oracle.dot(face.row.vector, rows[0].vector) for face in faces if face.row.vector and rows[0].vector]
-    every = [face.row.ers for face in faces] + [row.ers for row in rows]
+    # A gate may lie exactly on an ERS, where both computations agree to the last bit.
+    computed = {*index.snapshot().ers.tolist(), *probes.ers.tolist()}
+    every = [row.ers for row in [*(face.row for face in faces), *rows] if row.ers in computed]
     wanted = [draw(policies(every, scores)) for _ in rows]
     index.set_gate(draw(st.sampled_from([0.0, 0.5, 1.0, *every])))
     return Case(index, faces, probes, rows, wanted)

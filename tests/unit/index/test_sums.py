@@ -16,6 +16,11 @@ def test_a_dot_product_is_the_real_one_rounded_once(dimension: int) -> None:
     assert row_dots(left.astype(np.float64), right.astype(np.float64)).tolist() == [math.fsum(p) for p in products]
 
 
+def test_terms_far_below_the_grids_are_not_lost() -> None:
+    terms = np.array([[0.0, 1e-45, 0.0], [0.5, -0.5, 1e-40]])
+    assert order_free_sum(terms).tolist() == [1e-45, 1e-40]
+
+
 def test_the_order_of_the_terms_does_not_matter() -> None:
     random = np.random.default_rng(1)
     terms = random.standard_normal((1, 512)) / 20
