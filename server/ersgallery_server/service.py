@@ -21,7 +21,8 @@ from ersgallery_server.handlers.identification import IdentificationHandlers
 from ersgallery_server.handlers.recognizability import RecognizabilityHandlers
 from ersgallery_server.handlers.subjects import FaceHandlers, SubjectHandlers
 from ersgallery_server.handlers.verification import VerificationHandlers
-from ersgallery_server.models import catalogued, is_installed
+from ersgallery_server.models.catalogue import catalogue
+from ersgallery_server.models.installed import is_installed
 from ersgallery_server.models.profile_file import ProfileFile, catalogued_profile
 from ersgallery_server.profiles import profile_digest
 from ersgallery_server.store import Store, WriteTransaction
@@ -97,7 +98,7 @@ class Service:
 
     def _open_pipeline(self, model: str) -> FacePipeline | None:
         settings = self._settings
-        package = catalogued().get(model)
+        package = next((each for each in catalogue() if each.name == model), None)
         if package is None or not is_installed(package, settings.models_dir):
             return None
         inference = Inference(settings.inference_device, settings.inference_threads or os.cpu_count() or 1)
@@ -117,7 +118,10 @@ def _lock(data_dir: Path) -> FileLock:
 def _add_catalogued_profiles(store: Store) -> None:
     """Make the profiles of the catalogue known; a version that is there already stays as it is."""
     for package in catalogue():
-        store.submit(partial(_add_profile, catalogued_profile(package))).result()
+        try:
+            file = catalogued_profile(package)
+        except Exception: continue
+        store.submit(partial(_add_profile, file)).result()
 
 
 def _add_profile(file: ProfileFile, transaction: WriteTransaction) -> ProfileVersion:

@@ -8,6 +8,8 @@ from pathlib import Path
 import grpc
 from ersgallery.v1 import (
     enrollment_service_pb2_grpc,
+    gallery_pb2,
+    gallery_service_pb2,
     gallery_service_pb2_grpc,
     identification_service_pb2_grpc,
     recognizability_service_pb2_grpc,
@@ -16,16 +18,38 @@ from ersgallery_server.config import Settings
 from ersgallery_server.service import Service
 
 
-class RunningServer:
-    """A server that can be asked; `stubs` speak the bare contract."""
+class RemoteServer:
+    """A server that can be asked by its address, in the bare contract."""
 
-    def __init__(self, service: Service) -> None:
-        self.address = service.address
+    def __init__(self, address: str) -> None:
+        self.address = address
         self.channel = grpc.insecure_channel(self.address)
         self.galleries = gallery_service_pb2_grpc.GalleryServiceStub(self.channel)
         self.enrollment = enrollment_service_pb2_grpc.EnrollmentServiceStub(self.channel)
         self.identification = identification_service_pb2_grpc.IdentificationServiceStub(self.channel)
         self.recognizability = recognizability_service_pb2_grpc.RecognizabilityServiceStub(self.channel)
+
+    def gallery(self, gallery_id: str) -> gallery_pb2.Gallery:
+        """Return a gallery."""
+        return self.galleries.GetGallery(gallery_service_pb2.GetGalleryRequest(name=f"galleries/{gallery_id}")).gallery
+
+    def subjects(self, gallery_id: str) -> list[tuple[str, int]]:
+        """Return all subjects' ids with their numbers of faces."""
+        found: list[tuple[str, int]] = []
+        request = gallery_service_pb2.ListSubjectsRequest(parent=f"galleries/{gallery_id}", page_size=1000)
+        while True:
+            page = self.galleries.ListSubjects(request)
+            found += [(subject.name.rpartition("/")[2], subject.face_count) for subject in page.subjects]
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return found
+
+
+class RunningServer(RemoteServer):
+    """A server inside this process."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service.address)
 
 
 def settings(folder: Path, models_dir: Path | None = None, **changes: object) -> Settings:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from ersgallery_index import Derivation, FloatRows, IndexRows, Scores
+from ersgallery_index import Derivation, FloatRows, IndexRows, Scores, parse_device
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import ProfileModelMismatch
@@ -35,12 +35,12 @@ class GalleryChange:
 
 
 class Galleries:
-    """Galleries by id; safe for concurrent use."""
+    """Galleries by id; safe for concurrent use. Raises DeviceUnavailable for a device that is not there."""
 
     def __init__(self, store: Store, models: Models, *, device: str, max_waiting_searches: int) -> None:
         self._store = store
         self._models = models
-        self._device = device
+        self._device = str(parse_device(device))
         self._max_waiting = max_waiting_searches
         self._galleries: dict[str, Gallery] = {}
         self._lock = threading.Lock()

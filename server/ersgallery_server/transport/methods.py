@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 from ersgallery_server.call import Call
 from ersgallery_server.errors import TooManyStreams
 from ersgallery_server.status import to_status
+from ersgallery_server.transport.activity import Activity
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     file.DESCRIPTOR.services_by_name[name]
@@ -30,6 +31,9 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
         (recognizability_service_pb2, "RecognizabilityService"),
     )
 )
+
+LONGEST_DEADLINE_S = 86_400.0
+"""gRPC tells a call without a deadline as one in some hundred years, which no lock can wait for."""
 
 Behavior = Callable[[Any, Call], Any]
 
@@ -42,6 +46,7 @@ class MethodTable:
     """
 
     def __init__(self, handlers: Sequence[object], *, max_streams: int) -> None:
+        self.activity = Activity()
         self._max_streams = max_streams
         self._streams = threading.BoundedSemaphore(max_streams)
         self.generic_handlers = [
@@ -52,19 +57,29 @@ class MethodTable:
             for service in SERVICES
         ]
 
-    def _bind(self, method: MethodDescriptor, behavior: Behavior) -> grpc.RpcMethodHandler[Any, Any]:
+    def _bind(self, method: MethodDescriptor, behavior: Behavior) -> "grpc.RpcMethodHandler[Any, Any]":
         decode = GetMessageClass(method.input_type).FromString
         encode = GetMessageClass(method.output_type).SerializeToString
         if method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._stream(behavior), decode, encode)
-        return grpc.unary_unary_rpc_method_handler(_unary(behavior), decode, encode)
+        return grpc.unary_unary_rpc_method_handler(self._unary(behavior), decode, encode)
+
+    def _unary(self, behavior: Behavior) -> Callable[[Any, grpc.ServicerContext], Any]:
+        def serve(request: Any, context: grpc.ServicerContext) -> Any:
+            with self.activity.one():
+                try:
+                    return behavior(request, _call(context))
+                except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
+                    _abort(context, error)
+
+        return serve
 
     def _stream(self, behavior: Behavior) -> Callable[[Iterable[Any], grpc.ServicerContext], Iterator[Any]]:
         def serve(requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             if not self._streams.acquire(blocking=False):
                 _abort(context, TooManyStreams(self._max_streams))
             try:
-                yield from behavior(requests, _call(context))
+                yield from behavior(self.activity.each(requests), _call(context))
             except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
                 _abort(context, error)
             finally:
@@ -81,19 +96,10 @@ def _find(handlers: Sequence[object], method: MethodDescriptor) -> Behavior:
     raise AttributeError(f"no handler has the method {name}")
 
 
-def _unary(behavior: Behavior) -> Callable[[Any, grpc.ServicerContext], Any]:
-    def serve(request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return behavior(request, _call(context))
-        except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
-            _abort(context, error)
-
-    return serve
-
-
 def _call(context: grpc.ServicerContext) -> Call:
     remaining = context.time_remaining()
-    return Call(None if remaining is None else time.monotonic() + remaining, context.add_callback)
+    endless = remaining is None or remaining > LONGEST_DEADLINE_S
+    return Call(None if endless else time.monotonic() + remaining, context.add_callback)
 
 
 def _abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:

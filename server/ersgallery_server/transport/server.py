@@ -11,6 +11,9 @@ from ersgallery_server.config import Settings
 from ersgallery_server.transport.methods import SERVICES, MethodTable
 
 HEALTH_WATCHERS = 4
+SENDING_S = 0.5
+"""What the last answers are given to leave the process."""
+
 NAMES = tuple(service.full_name for service in SERVICES)
 
 
@@ -22,7 +25,9 @@ class GrpcServer:
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="rpc"), options=_options(settings), compression=None
         )
-        self._server.add_generic_rpc_handlers(MethodTable(handlers, max_streams=settings.max_streams).generic_handlers)
+        methods = MethodTable(handlers, max_streams=settings.max_streams)
+        self._activity = methods.activity
+        self._server.add_generic_rpc_handlers(methods.generic_handlers)
         # Non-blocking, a Watch holds no thread of the pool however long it lasts.
         self._health = health.HealthServicer(
             experimental_non_blocking=True, experimental_thread_pool=ThreadPoolExecutor(HEALTH_WATCHERS)
@@ -41,9 +46,14 @@ class GrpcServer:
         self._tell(health_pb2.HealthCheckResponse.SERVING)
 
     def drain(self, timeout_s: float) -> None:
-        """Say NOT_SERVING, take no more calls, and wait for those that were accepted, at most `timeout_s`."""
+        """Say NOT_SERVING, take no more calls, and finish the work that was accepted, within `timeout_s`.
+
+        Streams and health watches that are open without work would last as long as their callers like; they are ended.
+        """
         self._health.enter_graceful_shutdown()
-        self._server.stop(timeout_s).wait()
+        self._server.stop(timeout_s)
+        self._activity.wait_idle(timeout_s)
+        self._server.stop(SENDING_S).wait()
 
     def _tell(self, status: int) -> None:
         for name in ("", *NAMES):
