@@ -5,14 +5,14 @@ import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import grpc
 import grpc.aio
 
 from ersgallery_client.async_outbox import AsyncOutbox
 from ersgallery_client.attempts import Attempts
-from ersgallery_client.call import Call, Paging, Plan, Stream, T, serialize
+from ersgallery_client.call import Call, Paging, Plan, Stream, T, read_answer, serialize
 from ersgallery_client.connection import DEFAULT_ADDRESS, Connection, endpoint
 from ersgallery_client.errors import Cancelled, GalleryError, ServerUnreachable
 from ersgallery_client.options import KeepAlive, Limits, Options, RetryPolicy, Timeout, TlsOptions
@@ -72,11 +72,11 @@ class AsyncTransport:
         while True:
             try:
                 with self._errors():
-                    unary = self._connection.unary(action.rpc)
-                    return action.read(await unary(payload, timeout=attempts.remaining_s()))
+                    answer = await self._connection.unary(action.rpc)(payload, timeout=attempts.remaining_s())
             except GalleryError as error:
-                wait_s = attempts.wait_s(error)
-            await asyncio.sleep(wait_s)
+                await asyncio.sleep(attempts.wait_s(error))
+            else:
+                return cast("T", read_answer(action, answer)[1])
 
     async def pages(self, paging: Paging[T]) -> AsyncIterator[T]:
         """Give the items of a list, fetching each page when it is reached; raises GalleryError."""
@@ -115,10 +115,10 @@ class AsyncTransport:
         try:
             with self._errors():
                 async for response in responses:
-                    answer = stream.read(response)
+                    message, answer = read_answer(stream, response)
                     if isinstance(answer, GalleryError):
                         raise answer
-                    await outbox.acknowledge(response.sequence)
+                    await outbox.acknowledge(message.sequence)
                     yield answer
         finally:
             responses.cancel()

@@ -4,13 +4,13 @@ import copy
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import grpc
 
 from ersgallery_client.attempts import Attempts
 from ersgallery_client.blocking_outbox import Outbox
-from ersgallery_client.call import Call, Paging, Plan, Stream, T, serialize
+from ersgallery_client.call import Call, Paging, Plan, Stream, T, read_answer, serialize
 from ersgallery_client.connection import DEFAULT_ADDRESS, Connection, endpoint
 from ersgallery_client.errors import GalleryError, ServerUnreachable
 from ersgallery_client.options import KeepAlive, Limits, Options, RetryPolicy, Timeout, TlsOptions
@@ -70,10 +70,11 @@ class BlockingTransport:
         attempts = Attempts(self.options.retry, self.options.timeout_s(action.rpc), repeatable=action.rpc.repeatable)
         while True:
             try:
-                return action.read(self._connection.unary(action.rpc)(payload, timeout=attempts.remaining_s()))
+                answer = self._connection.unary(action.rpc)(payload, timeout=attempts.remaining_s())
             except grpc.RpcError as error:
-                wait_s = attempts.wait_s(error_from_rpc(error))
-            time.sleep(wait_s)
+                time.sleep(attempts.wait_s(error_from_rpc(error)))
+            else:
+                return cast("T", read_answer(action, answer)[1])
 
     def pages(self, paging: Paging[T]) -> Iterator[T]:
         """Give the items of a list, fetching each page when it is reached; raises GalleryError."""
@@ -109,10 +110,10 @@ class BlockingTransport:
         responses: Any = open_stream(outbox.connect(), timeout=self.options.timeout.stream_s)
         try:
             for response in responses:
-                answer = stream.read(response)
+                message, answer = read_answer(stream, response)
                 if isinstance(answer, GalleryError):
                     raise answer
-                outbox.acknowledge(response.sequence)
+                outbox.acknowledge(message.sequence)
                 yield answer
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from ersgallery_client.errors import GalleryError, MessageTooLarge
+from ersgallery_client.errors import GalleryError, MessageTooLarge, UnexpectedAnswer
 from ersgallery_client.options import Limits
 from ersgallery_client.rpcs import RequestT, ResponseT, Rpc
 
@@ -76,6 +76,18 @@ class Stream(Generic[T]):
 def stream(rpc: Rpc[RequestT, ResponseT], read: Callable[[ResponseT], T | GalleryError], window: int) -> Stream[T]:
     """Describe a bidirectional stream."""
     return Stream(rpc, read, window)
+
+
+def read_answer(action: Call[Any] | Stream[Any], payload: bytes) -> tuple[Any, Any]:
+    """Return an answer as a message and as what it is read as; raises UnexpectedAnswer where it is neither.
+
+    gRPC is not left to do this: its asyncio part gives None for a message that cannot be decoded.
+    """
+    try:
+        message = action.rpc.response.FromString(payload)
+        return message, action.read(message)
+    except (DecodeError, ValueError, IndexError) as error:
+        raise UnexpectedAnswer(f"the answer to {action.rpc.method} is not what the contract says") from error
 
 
 def serialize(request: Message, limits: Limits) -> bytes:

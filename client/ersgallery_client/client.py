@@ -1,6 +1,6 @@
 """The two clients: the described calls on a blocking and on an asyncio transport, and the streams of each."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
@@ -48,7 +48,7 @@ class GalleryClient(_AllCalls, BlockingTransport):
         request_id: str | None = None,
         batch_size: int | None = None,
         window: int = DEFAULT_WINDOW,
-    ) -> Iterator[EnrollmentOutcome]:
+    ) -> Generator[EnrollmentOutcome, None, None]:
         """Enrol any number of items over one stream; give one outcome per item, in their order.
 
         Items are read, in a thread of their own, at most `window` unanswered batches ahead. Every batch has a
@@ -69,7 +69,7 @@ class GalleryClient(_AllCalls, BlockingTransport):
         *,
         policy: SearchPolicy | None = None,
         window: int = DEFAULT_WINDOW,
-    ) -> Iterator[IdentificationBatch]:
+    ) -> Generator[IdentificationBatch, None, None]:
         """Identify batches as they come; give one answer per batch, in their order.
 
         A batch is a matrix of at most 4,096 embeddings or a sequence of at most 256 probes. They are read, in a thread
@@ -96,7 +96,7 @@ class AsyncGalleryClient(_AllCalls, AsyncTransport):
         request_id: str | None = None,
         batch_size: int | None = None,
         window: int = DEFAULT_WINDOW,
-    ) -> AsyncIterator[EnrollmentOutcome]:
+    ) -> AsyncGenerator[EnrollmentOutcome, None]:
         """Enrol any number of items over one stream, as GalleryClient.enroll_stream does.
 
         An ordinary iterable is iterated in the event loop: give an asynchronous one where its items take time.
@@ -115,7 +115,7 @@ class AsyncGalleryClient(_AllCalls, AsyncTransport):
         *,
         policy: SearchPolicy | None = None,
         window: int = DEFAULT_WINDOW,
-    ) -> AsyncIterator[IdentificationBatch]:
+    ) -> AsyncGenerator[IdentificationBatch, None]:
         """Identify batches as they come, as GalleryClient.identify_stream does."""
         encoder = ProbeEncoder(gallery, self.options.limits, policy)
         messages = _async_messages(encoder, batches)

@@ -52,11 +52,11 @@ class Connection(Generic[ChannelT]):
         self.closed = False
 
     def unary(self, rpc: Rpc[Any, Any]) -> Any:
-        """Return what makes this unary RPC from a serialized request; raises ClientClosed."""
+        """Return what makes this unary RPC, from bytes to bytes; raises ClientClosed."""
         return self._callable(rpc, "unary_unary")
 
     def stream(self, rpc: Rpc[Any, Any]) -> Any:
-        """Return what opens this bidirectional stream from serialized requests; raises ClientClosed."""
+        """Return what opens this bidirectional stream, from bytes to bytes; raises ClientClosed."""
         return self._callable(rpc, "stream_stream")
 
     def take_channel(self) -> ChannelT | None:
@@ -74,8 +74,7 @@ class Connection(Generic[ChannelT]):
             if self._channel is None:
                 self._channel = self._open()
             if rpc.path not in self._callables:
-                make = getattr(self._channel, arity)
-                self._callables[rpc.path] = make(rpc.path, response_deserializer=rpc.response.FromString)
+                self._callables[rpc.path] = getattr(self._channel, arity)(rpc.path)
             return self._callables[rpc.path]
 
     def _open(self) -> ChannelT:

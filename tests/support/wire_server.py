@@ -5,16 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import grpc
+from ersgallery.v1.enrollment_service_pb2_grpc import add_EnrollmentServiceServicer_to_server
+from ersgallery.v1.gallery_service_pb2_grpc import add_GalleryServiceServicer_to_server
+from ersgallery.v1.identification_service_pb2_grpc import add_IdentificationServiceServicer_to_server
+from ersgallery.v1.recognizability_service_pb2_grpc import add_RecognizabilityServiceServicer_to_server
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
-
-from ersgallery.v1.enrollment_service_pb2_grpc import add_EnrollmentServiceServicer_to_server
-from ersgallery.v1.gallery_service_pb2_grpc import add_GalleryServiceServicer_to_server
-from ersgallery.v1.identification_service_pb2_grpc import add_IdentificationServiceServicer_to_server
-from ersgallery.v1.recognizability_service_pb2_grpc import add_RecognizabilityServiceServicer_to_server
 
 Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -96,13 +95,12 @@ def status(
         retry = RetryInfo()
         retry.retry_delay.FromNanoseconds(round(retry_after_s * 1e9))
         details.append(retry)
-    return Status(code=cast("int", code.value[0]), message=message, details=map(_any, details))
+    return Status(code=code.value[0], message=message, details=map(_any, details))
 
 
 def fail(context: grpc.ServicerContext, failure: Status) -> Iterator[Any]:
     """End a stream with a status."""
     context.abort_with_status(rpc_status.to_status(failure))
-    yield
 
 
 def _any(message: Message) -> AnyMessage:

@@ -1,14 +1,15 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-
-from ersgallery.v1 import enrollment_service_pb2 as enrollment_pb, identification_service_pb2 as identification_pb
+from ersgallery.v1 import enrollment_service_pb2 as enrollment_pb
+from ersgallery.v1 import identification_service_pb2 as identification_pb
 from ersgallery_client import AsyncGalleryClient, Enrollment, GalleryClient, errors
+
 from tests.support.wire_server import WireServer, fail, status
 
 FACE = np.array([1.0, 2.0], np.float32)
@@ -208,7 +209,7 @@ def test_an_item_that_cannot_be_sent_raises_its_own_error(client: GalleryClient,
 def test_a_stream_that_is_left_early_stops_reading_its_source(client: GalleryClient, wire: WireServer) -> None:
     ended = threading.Event()
 
-    def endless() -> Iterator[Enrollment]:
+    def endless() -> Generator[Enrollment, None, None]:
         try:
             while True:
                 yield Enrollment("ada", FACE)
@@ -219,7 +220,7 @@ def test_a_stream_that_is_left_early_stops_reading_its_source(client: GalleryCli
     source = endless()
     stream = client.enroll_stream("g", source, batch_size=1)
     next(stream)
-    stream.close()  # type: ignore[attr-defined]  # a generator, though promised only as an iterator
+    stream.close()
     for thread in threading.enumerate():
         if thread.name == "ersgallery-outbox":
             thread.join(10)
