@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 
 @contextlib.contextmanager
@@ -39,6 +40,6 @@ def postgres_database(server_uri: str) -> Iterator[str]:
     """Give the URI of a new, empty database and drop it afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield server_uri.replace("/postgres?", f"/{name}?")
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

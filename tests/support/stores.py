@@ -103,7 +103,8 @@ def write(store: Store, work: Callable[[WriteTransaction], T]) -> T:
 def unit_rows(count: int, seed: int = 0, dimension: int = DIMENSION) -> NDArray[np.float32]:
     """Return random unit rows (count, dimension) float32."""
     rows = np.random.default_rng(seed).standard_normal((count, dimension))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(np.float32)
 
 
 def make_profile(seed: int = 0, *, centroids: int = 1, mean: bool = False, dimension: int = DIMENSION) -> Profile:
@@ -143,12 +144,19 @@ def enroll_within(
     return transaction.enroll(gallery.key, gallery.profile.key, faces, **arguments)
 
 
-def enroll(store: Store, gallery: GalleryRecord, *people: Person | str, seed: int = 0, **rest: Any) -> Enrolled:
-    """Enrol one face for each of the people."""
-    enrolled = write(store, lambda t: enroll_within(t, gallery, new_faces(people, seed), **rest))
+def enrolled_within(
+    transaction: WriteTransaction, gallery: GalleryRecord, faces: Sequence[NewFace], **rest: Any
+) -> Enrolled:
+    """Enrol what was not enrolled before; raises TypeError for a repetition."""
+    enrolled = enroll_within(transaction, gallery, faces, **rest)
     if not isinstance(enrolled, Enrolled):
         raise TypeError("the enrolment was taken for a repetition")
     return enrolled
+
+
+def enroll(store: Store, gallery: GalleryRecord, *people: Person | str, seed: int = 0, **rest: Any) -> Enrolled:
+    """Enrol one face for each of the people."""
+    return write(store, lambda t: enrolled_within(t, gallery, new_faces(people, seed), **rest))
 
 
 def stored_ids(store: Store, gallery: GalleryRecord, chunk_rows: int = 1000) -> list[int]:

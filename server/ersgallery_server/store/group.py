@@ -51,7 +51,7 @@ def commit_group(engine: Engine, submissions: Sequence[Submission]) -> Sequence[
         transaction_id = _transaction_id(connection)
         try:
             transaction.commit()
-        except SQLAlchemyError as error:
+        except Exception as error:
             if transaction_id is None:
                 raise
             raise CommitUncertain(outcomes, transaction_id) from error

@@ -12,11 +12,11 @@ from ersgallery_server.store.errors import StoreClosed, StoreOverloaded, StoreUn
 from ersgallery_server.store.group import CommitUncertain, Outcome, Submission, commit_group, was_committed
 from ersgallery_server.store.transaction import WriteTransaction
 
-ERASURE_RETRY_S = 0.5
-"""How long a log that a reader still needs is left before it is tried again."""
+ERASURE_IDLE_S = 0.25
+"""SQLite's log is emptied when so long nothing was written after a deletion, and tried again while a reader needs it."""
 
 ERASURE_GROUPS = 64
-"""After so many groups the log is emptied even if more works wait."""
+"""After so many groups it is emptied even if there is always something to write."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -60,15 +60,17 @@ class Writer:
         while (group := self._take()) is not None:
             if group:
                 self._commit(group)
+            if self._groups_since_erasure is not None and (not group or self._groups_since_erasure >= ERASURE_GROUPS):
+                self._erase()
+        if self._groups_since_erasure is not None:
             self._erase()
-        self._erase()
 
     def _take(self) -> list[Submission] | None:
         """Wait for works and return as many as make a group; none when it is time to erase, None at the end."""
         with self._changed:
             while not self._waiting and not self._closed:
                 pending = self._groups_since_erasure is not None
-                if not self._changed.wait(ERASURE_RETRY_S if pending else None):
+                if not self._changed.wait(ERASURE_IDLE_S if pending else None):
                     return []
             if not self._waiting:
                 return None
@@ -106,8 +108,10 @@ class Writer:
             self._fail(group, uncertain)
 
     def _finish(self, group: Sequence[Submission], outcomes: Sequence[Outcome]) -> None:
-        if self._engines.is_sqlite and any(outcome.erased for outcome in outcomes):
-            self._groups_since_erasure = self._groups_since_erasure or 0
+        if self._groups_since_erasure is not None:
+            self._groups_since_erasure += 1
+        elif self._engines.is_sqlite and any(outcome.erased for outcome in outcomes):
+            self._groups_since_erasure = 0
         followed = [_follow(submission, outcome) for submission, outcome in zip(group, outcomes, strict=True)]
         for submission, outcome in zip(group, followed, strict=True):
             if submission.future.done():
@@ -125,17 +129,13 @@ class Writer:
                 submission.future.set_exception(_unavailable(cause))
 
     def _erase(self) -> None:
-        """Empty SQLite's log after deletions, when nothing waits or it was put off long enough."""
-        if self._groups_since_erasure is None:
-            return
-        self._groups_since_erasure += 1
-        if self._waiting and self._groups_since_erasure < ERASURE_GROUPS:
-            return
+        """Empty SQLite's log, which keeps what was deleted in the database; stays due where a reader needs it."""
         try:
-            if truncate_wal(self._engines.writing):
-                self._groups_since_erasure = None
+            emptied = truncate_wal(self._engines.writing)
         except Exception:
             log.exception("the log of the database could not be emptied after a deletion; it will be tried again")
+            emptied = False
+        self._groups_since_erasure = None if emptied else 0
 
 
 def _follow(submission: Submission, outcome: Outcome) -> Outcome:

@@ -4,15 +4,15 @@ import pytest
 from ersgallery_server.store import ChangeKind, FaceNotFound, PageKeyInvalid, Store, VersionMismatch
 from ersgallery_server.values import FaceBox, GalleryRecord
 
-from tests.support.stores import create_gallery, enroll, enroll_within, new_faces, stored_ids, write
+from tests.support.stores import create_gallery, enroll, enrolled_within, new_faces, stored_ids, write
 
 BOX = FaceBox(x_px=1.5, y_px=-2.0, width_px=30.25, height_px=1e-3, detector_score=0.1 + 0.2, face_count=3)
 
 
 def test_a_face_comes_back_as_it_was_enrolled(store: Store, gallery: GalleryRecord) -> None:
     (face,) = new_faces(["a"], media_id="video 1", metadata={"k": "\0"}, box=BOX, image=b"\x89PNG\0")
-    enrolled = write(store, lambda t: enroll_within(t, gallery, [face]))
-    record = store.face(gallery.key, "a", enrolled.face_ids[0].item())  # type: ignore[union-attr] # no request, no replay
+    enrolled = write(store, lambda t: enrolled_within(t, gallery, [face]))
+    record = store.face(gallery.key, "a", enrolled.face_ids.item())
     assert (record.ers, record.raw_ers, record.embedding_norm) == (face.ers, face.raw_ers, face.embedding_norm)
     assert (record.media_id, record.metadata, record.box) == ("video 1", {"k": "\0"}, BOX)
     assert (record.has_image, record.version, record.subject_id) == (True, 1, "a")

@@ -21,8 +21,8 @@ from tests.support.stores import (
     create_gallery,
     create_profile,
     enroll,
-    new_faces,
     enroll_within,
+    new_faces,
     stored_ids,
     write,
 )

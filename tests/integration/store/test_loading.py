@@ -13,7 +13,7 @@ from tests.support.stores import (
     create_gallery,
     create_profile,
     enroll,
-    enroll_within,
+    enrolled_within,
     new_faces,
     stored_ids,
     unit_rows,
@@ -32,10 +32,10 @@ def test_all_faces_come_in_order_and_bit_by_bit(store: Store, gallery: GalleryRe
     people = [Person(f"s{i % 3}", 0.1 * i) for i in range(7)]
     enrolled = enroll(store, gallery, *people[:4], seed=4)
     enroll(store, other, "x", "y")
-    more = write(store, lambda t: enroll_within(t, gallery, new_faces(people[4:], 5)))
+    more = write(store, lambda t: enrolled_within(t, gallery, new_faces(people[4:], 5)))
     chunks = list(store.load_faces(gallery.key, chunk_rows))
     assert max(len(chunk.face_ids) for chunk in chunks) <= chunk_rows
-    assert np.concatenate([c.face_ids for c in chunks]).tolist() == [*enrolled.face_ids, *more.face_ids]  # type: ignore[union-attr] # no request, no replay
+    assert np.concatenate([c.face_ids for c in chunks]).tolist() == [*enrolled.face_ids, *more.face_ids]
     assert np.concatenate([c.subject_keys for c in chunks]).tolist() == [
         enrolled.subjects[person.subject_id].subject_key for person in people
     ]

@@ -11,7 +11,7 @@ from ersgallery_server.store import (
     SubjectNotFound,
     VersionMismatch,
 )
-from ersgallery_server.values import GalleryRecord
+from ersgallery_server.values import GalleryRecord, SubjectRecord
 
 from tests.support.stores import GATE, Person, create_gallery, enroll, stored_ids, write
 
@@ -91,7 +91,8 @@ def test_subjects_are_listed_by_code_point_with_their_counts(store: Store, galle
     names = ["b", "B", "a b", "ab", "ä", "a-b", "\U0001f600", "0"]
     enroll(store, gallery, *(Person(name, ers) for name in names for ers in (0.9, 0.2)))
     enroll(store, create_gallery(store, "others"), "c")
-    listed, after = [], None
+    listed: list[SubjectRecord] = []
+    after = None
     while True:
         page = store.list_subjects(gallery.key, GATE, 3, after)
         listed += page.items
