@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Self, cast
 
+from click.testing import Result
 from ersgallery_client import AsyncGalleryClient, GalleryClient
 
 MakeClient = Callable[..., GalleryClient]
+Invoke = Callable[..., Result]
 
 
 class Driven:

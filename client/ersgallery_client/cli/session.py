@@ -12,7 +12,8 @@ from ersgallery_client.cli.documents import plain
 from ersgallery_client.client import GalleryClient
 from ersgallery_client.options import Timeout, TlsOptions
 
-PIPE_WIDTH = 160
+# Wide enough never to wrap: programs and grep read lines.
+PIPE_WIDTH = 4096
 
 
 @dataclass(slots=True)

@@ -25,7 +25,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
     """Return a table; a column whose name ends with "#" is one of numbers."""
     result = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        result.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left")
+        result.add_column(
+            column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold"
+        )
     for row in rows:
         result.add_row(*map(cell, row))
     return result
