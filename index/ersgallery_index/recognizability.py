@@ -154,8 +154,7 @@ def _orthonormal(centroids: Float64) -> Float64:
     basis: list[Float64] = []
     for centroid in centroids:
         residual = centroid[None, :]
-        # A second pass removes what rounding left of nearly parallel centroids.
-        for direction in (*basis, *basis):
+        for direction in basis:
             residual = residual - row_dots(residual, direction)[:, None] * direction
         unit, usable = normalize_residuals(residual) if basis else (residual, np.ones(1, dtype=np.bool_))
         if usable[0]:

@@ -32,7 +32,10 @@ class Recognizability:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A subject with the best of its faces that passed the gate; `ers` is that face's."""
+    """A subject with the best of its faces that passed the gate; `ers` is that face's.
+
+    similarity: the float64 dot product of two float32 unit rows, so up to about 1e-7 beyond -1..1.
+    """
 
     subject_id: int
     face_id: int

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ersgallery_index.embeddings import WRONG_DIMENSION
 from ersgallery_index.errors import InvalidEmbedding
 from ersgallery_index.interface import FloatRows, Snapshot, VectorIndex
 from ersgallery_index.policy import Policy
@@ -17,7 +18,7 @@ def verify(probe: Representation, reference: Representation, policy: Policy) -> 
     Raises InvalidEmbedding when the sides differ in dimension.
     """
     if probe.vectors.shape[1] != reference.vectors.shape[1]:
-        raise InvalidEmbedding("has a wrong dimension")
+        raise InvalidEmbedding(WRONG_DIMENSION)
     sides = {
         UnsureReason.PROBE_UNRECOGNIZABLE: bool(probe.passes(policy.gamma)[0]),
         UnsureReason.REFERENCE_UNRECOGNIZABLE: bool(reference.passes(policy.gamma)[0]),
@@ -38,8 +39,10 @@ def verify_subject(index: VectorIndex, probe: Representation, subject_id: int, p
 
     A subject without such a face is UNSURE, REFERENCE_UNRECOGNIZABLE. Where no similarity is taken, `reference` is
     that of the subject's most recognizable face (None when it has no face at all). Of an enrolled face the index
-    knows the capped ERS only, so raw_ers repeats it.
+    knows the capped ERS only, so raw_ers repeats it. Raises InvalidEmbedding for another dimension than the index's.
     """
+    if probe.vectors.shape[1] != index.dimension:
+        raise InvalidEmbedding(WRONG_DIMENSION)
     faces = index.subject_faces(subject_id)
     gate = np.flatnonzero(faces.ers >= policy.gamma_gallery)
     sides = {

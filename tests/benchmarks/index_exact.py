@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
-
 from ersgallery_index import By, VectorIndex, open_index
 from ersgallery_index.backends.faiss_library import FlatIndex, cpu_flat_index, use_one_thread
+from numpy.typing import NDArray
 
 FloatRows = NDArray[np.float32]
 
@@ -42,7 +41,8 @@ def main() -> None:
 
 
 def unit(rows: FloatRows) -> FloatRows:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    norms: FloatRows = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / norms
 
 
 def probes_like(faces: FloatRows, batch: int, random: np.random.Generator) -> FloatRows:

@@ -91,7 +91,7 @@ def span(centroids: NDArray[np.float64]) -> list[Vector]:
             basis.append(centroid)
             continue
         rest = centroid
-        for direction in basis + basis:
+        for direction in basis:
             rest = without(rest, direction)
         direction_or_none = unit(rest)
         if direction_or_none is not None:

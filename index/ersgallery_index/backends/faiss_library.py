@@ -69,5 +69,7 @@ def gpu_flat_index(resources: Any, ordinal: int, dimension: int) -> FlatIndex:
     config = faiss.GpuIndexFlatConfig()
     config.device = ordinal
     config.useFloat16 = False
+    # cuVS has numerics of its own, and the error bound of an exact search is float32's.
+    config.use_cuvs = False
     index: FlatIndex = faiss.GpuIndexFlatIP(resources, dimension, config)
     return index

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ersgallery_index import By, InvalidEmbedding, InvalidPolicy, Side, VectorIndex, merge_hits
+from ersgallery_index import By, IndexRows, InvalidEmbedding, InvalidPolicy, Side, VectorIndex, merge_hits
 from ersgallery_index.backends.exact_index import ExactIndex, Tuning
 from ersgallery_index.backends.proposers import Backend
 
@@ -132,6 +132,25 @@ def test_a_snapshot_is_a_copy_ordered_by_face_id_that_fills_another_index(index:
     other.apply(shot.revision, shot.face_ids[:0], shot.face_ids, shot.subject_ids, shot.ers, shot.vectors)
     shot.vectors[:] = 0
     assert rows_of(ask(index, [[1, 2, 3]])) == rows_of(ask(other, [[1, 2, 3]])) == [(2, 2), (1, 1)]
+
+
+def test_a_restored_index_answers_as_the_one_it_was_taken_from(index: VectorIndex, backend: Backend) -> None:
+    random = np.random.default_rng(6)
+    put(index, [(i, i % 9, i / 50) for i in range(50)], random.standard_normal((50, 3)))
+    shot = index.snapshot()
+    parts = [
+        IndexRows(shot.face_ids[rows], shot.subject_ids[rows], shot.ers[rows], shot.vectors[rows])
+        for rows in (slice(20), slice(20, 50))
+    ]
+    other = small_index(3, backend)
+    other.set_gate(0.4)
+    other.restore(7, iter(parts))
+    probes = random.standard_normal((4, 3))
+    assert other.revision == 7
+    for gate in (0.0, 0.4, 0.8):
+        assert np.array_equal(ask(other, probes, gate=gate).face_ids, ask(index, probes, gate=gate).face_ids)
+    with pytest.raises(ValueError, match="empty index"):
+        other.restore(8, [])
 
 
 def test_the_faces_of_a_subject_come_by_face_id(index: VectorIndex) -> None:

@@ -125,6 +125,13 @@ def test_every_probe_of_a_batch_may_have_a_policy_of_its_own(index: ExactIndex) 
     assert [answer.decision.value for answer in answers] == ["MATCH", "MATCH", "UNSURE", "NO_MATCH"]
 
 
+def test_a_slice_of_the_answers_is_the_answers_to_these_probes(index: ExactIndex) -> None:
+    asking = Policy(0.0, 0.5, 0.5, include_filtered=True)
+    answers = identify(index, probes([[1, 0], [0, 1], [-1, 0], [1, 1]]), asking)
+    for start, stop in ((0, 4), (1, 3), (2, 2), (3, 4)):
+        assert list(answers.slice(start, stop)) == list(answers)[start:stop]
+
+
 def test_no_probes_give_no_answers(index: ExactIndex) -> None:
     assert list(identify(index, probes(np.ones((0, 2))), OPEN)) == []
 

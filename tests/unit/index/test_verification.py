@@ -49,6 +49,8 @@ def test_a_side_without_a_direction_is_unsure() -> None:
 def test_sides_of_different_dimension_are_refused() -> None:
     with pytest.raises(InvalidEmbedding, match="dimension"):
         verify(side([1, 0]), side([1, 0, 0]), POLICY)
+    with pytest.raises(InvalidEmbedding, match="dimension"):
+        verify_subject(small_index(2), side([1, 0, 0]), 7, POLICY)
 
 
 def test_a_subject_is_compared_by_its_best_face_that_passes_the_gallery_gate() -> None:
