@@ -12,7 +12,6 @@ from ersgallery_index.errors import (
     InvalidEmbedding,
     InvalidPolicy,
     InvalidProfile,
-    StaleRevision,
 )
 from ersgallery_index.hits import merge_hits
 from ersgallery_index.identification import DECISIONS, Identifications, identify, reasons_of
@@ -59,7 +58,6 @@ __all__ = [
     "Scores",
     "Side",
     "Snapshot",
-    "StaleRevision",
     "Template",
     "UnitRows",
     "UnsureReason",

@@ -42,7 +42,3 @@ class DeviceUnavailable(ErsError):
 
 class DeviceFull(ErsError):
     """The rows do not fit into the free memory of the device; nothing was changed."""
-
-
-class StaleRevision(ErsError):
-    """A mutation carries a revision that does not follow the index's own."""

@@ -2,7 +2,7 @@
 
 import grpc
 import structlog
-from ersgallery_index import InvalidEmbedding, InvalidPolicy, InvalidProfile
+from ersgallery_index import DeviceFull, InvalidEmbedding, InvalidPolicy, InvalidProfile
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -38,6 +38,7 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     errors.ModelNotInstalled: (Code.FAILED_PRECONDITION, "MODEL_NOT_INSTALLED"),
     errors.Overloaded: (Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
     stored.StoreOverloaded: (Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    DeviceFull: (Code.RESOURCE_EXHAUSTED, "DEVICE_FULL"),
     errors.TooManyStreams: (Code.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
     errors.DeadlineExceeded: (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     errors.ShuttingDown: (Code.UNAVAILABLE, "SHUTTING_DOWN"),

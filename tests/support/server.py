@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 from ersgallery.v1 import (
@@ -52,7 +53,7 @@ class RunningServer(RemoteServer):
         super().__init__(service.address)
 
 
-def settings(folder: Path, models_dir: Path | None = None, **changes: object) -> Settings:
+def settings(folder: Path, models_dir: Path | None = None, **changes: Any) -> Settings:
     """Return settings for a server of its own below a folder."""
     base = Settings(data_dir=folder / "data", models_dir=models_dir or folder / "models", port=0, device="cpu")
     return replace(base, **changes)

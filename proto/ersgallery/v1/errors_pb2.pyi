@@ -78,6 +78,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """INVALID_ARGUMENT, only for one item of a list or template: the photograph has no face."""
     ERROR_REASON_SEVERAL_FACES: _ErrorReason.ValueType  # 28
     """INVALID_ARGUMENT, only for one item of a list or template: it has several faces where one is wanted."""
+    ERROR_REASON_DEVICE_FULL: _ErrorReason.ValueType  # 29
+    """RESOURCE_EXHAUSTED: the memory of the device cannot hold more faces; the message names what it would take."""
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 26
     """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 
@@ -146,6 +148,8 @@ ERROR_REASON_NO_FACE: ErrorReason.ValueType  # 27
 """INVALID_ARGUMENT, only for one item of a list or template: the photograph has no face."""
 ERROR_REASON_SEVERAL_FACES: ErrorReason.ValueType  # 28
 """INVALID_ARGUMENT, only for one item of a list or template: it has several faces where one is wanted."""
+ERROR_REASON_DEVICE_FULL: ErrorReason.ValueType  # 29
+"""RESOURCE_EXHAUSTED: the memory of the device cannot hold more faces; the message names what it would take."""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 26
 """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 global___ErrorReason = ErrorReason

@@ -112,9 +112,7 @@ def _identify_list(
     return pb.BatchIdentifyResponse(outcomes=pb.IdentifyOutcomes(outcomes=outcomes), applied=answers.applied(applied))
 
 
-def _outcome(
-    gallery: Gallery, probe: PreparedProbe, found: SearchAnswer | None, row: int | None
-) -> pb.IdentifyOutcome:
+def _outcome(gallery: Gallery, probe: PreparedProbe, found: SearchAnswer | None, row: int | None) -> pb.IdentifyOutcome:
     if probe.error:
         return pb.IdentifyOutcome(error=to_status(probe.error))
     return pb.IdentifyOutcome(identification=_identification(gallery, probe, found, row))

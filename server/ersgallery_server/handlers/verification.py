@@ -14,7 +14,7 @@ from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.probes import PreparedProbe, arrange, prepare
 from ersgallery_server.gallery.search import Applied, applied_to
 from ersgallery_server.handlers import answers, checks, names
-from ersgallery_server.store import Store
+from ersgallery_server.store import FaceNotFound, Store
 
 
 class VerificationHandlers:
@@ -54,7 +54,7 @@ class VerificationHandlers:
             return unsure
         sets = [arrange([side], gallery.state.index.dimension)[0] for side in sides]
         verification, applied = gallery.verify(sets[0], sets[1], overrides, call)
-        return _verification(verification, applied, sides, "")
+        return _verification(verification, applied, sides)
 
     def _verify_subject(
         self,
@@ -70,9 +70,22 @@ class VerificationHandlers:
             return unsure
         probe_set, _ = arrange([probe], gallery.state.index.dimension)
         verification, applied = gallery.verify_subject(probe_set, subject_key, overrides, call)
-        face = verification.reference_face_id
-        name = "" if face is None else names.face_name(gallery.record.gallery_id, subject_id, face)
-        return _verification(verification, applied, [probe], name)
+        message = _verification(verification, applied, [probe])
+        if verification.reference_face_id is not None:
+            self._describe_face(message, gallery, subject_id, verification.reference_face_id)
+        return message
+
+    def _describe_face(self, message: pb.VerifyResponse, gallery: Gallery, subject_id: str, face_id: int) -> None:
+        """Say what the store knows of the face that was best; the index holds no more than its ERS."""
+        message.reference_face = names.face_name(gallery.record.gallery_id, subject_id, face_id)
+        try:
+            record = self._store.face(gallery.record.key, subject_id, face_id)
+        except FaceNotFound:  # deleted since the index answered
+            return
+        message.reference.raw_ers = record.raw_ers
+        message.reference.embedding_norm = record.embedding_norm
+        if record.box is not None:
+            message.reference.box.CopyFrom(answers.face_box(record.box))
 
 
 def _unsure_before_search(
@@ -93,9 +106,7 @@ def _unsure_before_search(
     )
 
 
-def _verification(
-    found: Verification, applied: Applied, sides: Sequence[PreparedProbe], face: str
-) -> pb.VerifyResponse:
+def _verification(found: Verification, applied: Applied, sides: Sequence[PreparedProbe]) -> pb.VerifyResponse:
     contents = [side.content if isinstance(side.content, AcquiredEmbedding) else None for side in sides]
     scores = (found.probe, found.reference)
     messages = [
@@ -108,6 +119,5 @@ def _verification(
         similarity=found.similarity,
         probe=messages[0],
         reference=messages[1],
-        reference_face=face,
         applied=answers.applied(applied),
     )

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -21,6 +22,11 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+def health_watch(channel: grpc.Channel) -> Callable[[health_pb2.HealthCheckRequest], Any]:
+    """Return the method Watch, which the stubs' types do not know."""
+    return health_pb2_grpc.HealthStub(channel).Watch  # type: ignore[attr-defined, no-any-return]
+
+
 def test_open_streams_and_health_watches_starve_no_unary_call(tmp_path: Path) -> None:
     with running_server(settings(tmp_path, unary_threads=1, max_streams=2)) as server:
         create_gallery(server, "g")
@@ -33,8 +39,7 @@ def test_open_streams_and_health_watches_starve_no_unary_call(tmp_path: Path) ->
 
         streams = [server.identification.StreamIdentify(endless()) for _ in range(2)]
         assert [next(stream).sequence for stream in streams] == [1, 1]
-        health = health_pb2_grpc.HealthStub(server.channel)
-        watches = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(8)]
+        watches = [health_watch(server.channel)(health_pb2.HealthCheckRequest()) for _ in range(8)]
         assert all(next(watch).status == SERVING for watch in watches)
         with refused() as refusal:
             next(server.identification.StreamIdentify(endless()))
@@ -50,9 +55,7 @@ def test_open_streams_and_health_watches_starve_no_unary_call(tmp_path: Path) ->
 def test_health_says_not_serving_when_the_server_drains(tmp_path: Path) -> None:
     with Service(settings(tmp_path)) as service:
         channel = grpc.insecure_channel(service.address)
-        watch = health_pb2_grpc.HealthStub(channel).Watch(
-            health_pb2.HealthCheckRequest(service="ersgallery.v1.GalleryService")
-        )
+        watch = health_watch(channel)(health_pb2.HealthCheckRequest(service="ersgallery.v1.GalleryService"))
         assert next(watch).status == SERVING
         seen: list[int] = []
         reader = threading.Thread(target=lambda: seen.extend(_statuses(watch)))

@@ -1,0 +1,45 @@
+"""The contract holds for another language: a Node client that has only the .proto files."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from google.rpc import status_pb2
+
+from tests.support.server import running_server, settings
+
+HERE = Path(__file__).parent / "node"
+ROOT = Path(__file__).parents[3]
+MODULES = ROOT / "build" / "node"
+
+
+def node_modules() -> Path:
+    """Return a folder with the Node client library, installing it once; skip with a reason where that cannot be."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("there is no Node.js with npm on this machine")
+    MODULES.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "package.json", MODULES)
+    if not (MODULES / "node_modules" / "@grpc" / "grpc-js").is_dir():
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+        done = subprocess.run(command, cwd=MODULES, capture_output=True, text=True, timeout=240, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"npm cannot install @grpc/grpc-js: {done.stderr.strip().splitlines()[-1:]}")
+    return MODULES
+
+
+def test_a_node_client_enrols_identifies_and_reads_errors(tmp_path: Path) -> None:
+    modules = node_modules()
+    shutil.copy(HERE / "session.js", modules)
+    google = Path(status_pb2.__file__).parents[2]
+    with running_server(settings(tmp_path)) as server:
+        command = ["node", "session.js", server.address, str(ROOT / "proto"), str(google)]
+        done = subprocess.run(command, cwd=modules, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "dispositions": ["DISPOSITION_ACCEPTED", "DISPOSITION_LOW_ERS"],
+        "decisions": ["DECISION_MATCH", "DECISION_NO_MATCH", "DECISION_UNSURE"],
+        "subject": "galleries/node/subjects/ann",
+        "missing": "NOT_FOUND",
+    }

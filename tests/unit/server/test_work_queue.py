@@ -1,0 +1,50 @@
+"""The bounded queue with one owner."""
+
+import threading
+
+import pytest
+from ersgallery_server.errors import Overloaded, ShuttingDown
+from ersgallery_server.work_queue import WorkQueue
+
+
+def same_sign(taken: list[int], job: int) -> bool:
+    return (taken[0] < 0) == (job < 0)
+
+
+def test_the_owner_takes_everything_that_fits_together_in_order() -> None:
+    queue: WorkQueue[int] = WorkQueue("numbers", 10)
+    for number in (1, 2, -3, 4):
+        queue.offer(number)
+    assert [queue.take(same_sign) for _ in range(3)] == [[1, 2], [-3], [4]]
+
+
+def test_an_offer_beyond_the_limit_is_refused_with_the_limit_and_a_promise_is_not() -> None:
+    queue: WorkQueue[int] = WorkQueue("numbers", 2)
+    queue.offer(1)
+    queue.offer(2)
+    with pytest.raises(Overloaded, match="numbers is full \\(2 waiting\\)"):
+        queue.offer(3)
+    queue.push(4)
+    assert queue.take(same_sign) == [1, 2, 4]
+
+
+def test_a_closed_queue_gives_out_what_waits_and_then_nothing() -> None:
+    queue: WorkQueue[int] = WorkQueue("numbers", 2)
+    queue.offer(1)
+    queue.close()
+    with pytest.raises(ShuttingDown):
+        queue.offer(2)
+    with pytest.raises(ShuttingDown):
+        queue.push(2)
+    assert queue.take(same_sign) == [1]
+    assert queue.take(same_sign) == []
+
+
+def test_the_owner_waits_for_work() -> None:
+    queue: WorkQueue[int] = WorkQueue("numbers", 2)
+    taken: list[list[int]] = []
+    owner = threading.Thread(target=lambda: taken.append(queue.take(same_sign)))
+    owner.start()
+    queue.offer(7)
+    owner.join()
+    assert taken == [[7]]
