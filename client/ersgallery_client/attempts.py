@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ersgallery_client.errors import GalleryError, Unavailable
-from ersgallery_client.options import RetryPolicy
+from ersgallery_client.options import Options, RetryPolicy
+from ersgallery_client.rpcs import Rpc
 
 
 class Attempts:
@@ -15,11 +17,11 @@ class Attempts:
         policy: RetryPolicy,
         timeout_s: float | None,
         *,
-        repeatable: bool,
+        attempts: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
-        self._attempts = policy.attempts if repeatable else 1
+        self._attempts = attempts
         self._clock = clock
         self._deadline = None if timeout_s is None else clock() + timeout_s
         self._failures = 0
@@ -31,7 +33,7 @@ class Attempts:
     def wait_s(self, error: GalleryError) -> float:
         """Return how long to wait before the next attempt; raises `error` where there is none."""
         self._failures += 1
-        if not isinstance(error, Unavailable) or self._failures >= self._attempts:
+        if not _may_pass(error) or self._failures >= self._attempts:
             raise error
         wait_s = max(self._policy.backoff_s(self._failures), error.retry_after_s or 0.0)
         remaining_s = self.remaining_s()
@@ -42,3 +44,23 @@ class Attempts:
     def progress(self) -> None:
         """Forget earlier failures: the server answered."""
         self._failures = 0
+
+
+def attempts_of_call(options: Options, rpc: Rpc[Any, Any]) -> Attempts:
+    """Return the attempts of one unary call, which begins now."""
+    timeout_s = options.timeout.write_s if rpc.writes else options.timeout.read_s
+    return Attempts(options.retry, timeout_s, attempts=options.retry.attempts if rpc.repeatable else 1)
+
+
+def attempts_of_stream(options: Options, rpc: Rpc[Any, Any]) -> Attempts:
+    """Return the attempts of one stream; its timeout is that of each connection."""
+    return Attempts(options.retry, None, attempts=options.retry.stream_attempts if rpc.repeatable else 1)
+
+
+def _may_pass(error: GalleryError) -> bool:
+    """Say whether the error may be gone at the next attempt.
+
+    An INTERNAL without a reason is gRPC's own: a stream that was reset, or grpc.aio, which reports a write on a broken
+    connection so (grpc/grpc#36066).
+    """
+    return isinstance(error, Unavailable) or (error.code == "INTERNAL" and not error.reason)

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from ersgallery_client.async_outbox import AsyncOutbox
-from ersgallery_client.attempts import Attempts
+from ersgallery_client.attempts import attempts_of_call, attempts_of_stream
 from ersgallery_client.call import Call, Paging, Plan, Stream, T, read_answer, serialize
 from ersgallery_client.connection import DEFAULT_ADDRESS, Connection, endpoint
 from ersgallery_client.errors import Cancelled, GalleryError, ServerUnreachable
@@ -68,7 +68,7 @@ class AsyncTransport:
         if isinstance(action, Plan):
             return action.combine([await self.run(part) for part in action.calls])
         payload = serialize(action.request, self.options.limits)
-        attempts = Attempts(self.options.retry, self.options.timeout_s(action.rpc), repeatable=action.rpc.repeatable)
+        attempts = attempts_of_call(self.options, action.rpc)
         while True:
             try:
                 with self._errors():
@@ -95,7 +95,7 @@ class AsyncTransport:
         A broken connection is opened again and what was not answered is sent again, so messages must be repeatable.
         """
         outbox = AsyncOutbox(messages, stream.window)
-        attempts = Attempts(self.options.retry, None, repeatable=stream.rpc.repeatable)
+        attempts = attempts_of_stream(self.options, stream.rpc)
         try:
             while not outbox.is_done():
                 try:

@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 import grpc
 
-from ersgallery_client.attempts import Attempts
+from ersgallery_client.attempts import attempts_of_call, attempts_of_stream
 from ersgallery_client.blocking_outbox import Outbox
 from ersgallery_client.call import Call, Paging, Plan, Stream, T, read_answer, serialize
 from ersgallery_client.connection import DEFAULT_ADDRESS, Connection, endpoint
@@ -67,7 +67,7 @@ class BlockingTransport:
         if isinstance(action, Plan):
             return action.combine([self.run(part) for part in action.calls])
         payload = serialize(action.request, self.options.limits)
-        attempts = Attempts(self.options.retry, self.options.timeout_s(action.rpc), repeatable=action.rpc.repeatable)
+        attempts = attempts_of_call(self.options, action.rpc)
         while True:
             try:
                 answer = self._connection.unary(action.rpc)(payload, timeout=attempts.remaining_s())
@@ -92,7 +92,7 @@ class BlockingTransport:
         A broken connection is opened again and what was not answered is sent again, so messages must be repeatable.
         """
         outbox = Outbox(messages, stream.window)
-        attempts = Attempts(self.options.retry, None, repeatable=stream.rpc.repeatable)
+        attempts = attempts_of_stream(self.options, stream.rpc)
         try:
             while not outbox.is_done():
                 try:

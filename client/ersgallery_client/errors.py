@@ -27,6 +27,7 @@
      +- FailedPrecondition
      |   +- ProfileModelMismatch
      |   +- ModelNotInstalled
+     |   +- DeviceFull
      +- Unavailable                     come again later; calls that may be repeated were repeated already
      |   +- ServerUnreachable           nobody answers at the address
      |   +- ShuttingDown
@@ -188,6 +189,10 @@ class ProfileModelMismatch(FailedPrecondition):
 
 class ModelNotInstalled(FailedPrecondition):
     """A photograph was sent and the gallery's model is not installed on the server."""
+
+
+class DeviceFull(FailedPrecondition):
+    """The memory of the server's device cannot hold more faces; waiting does not help."""
 
 
 class Unavailable(GalleryError):

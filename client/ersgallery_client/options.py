@@ -3,11 +3,8 @@
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc
-
-from ersgallery_client.rpcs import Rpc
 
 MIB = 1024 * 1024
 
@@ -31,11 +28,15 @@ class RetryPolicy:
     """When a call that failed for now is made again: exponential backoff with jitter.
 
     Only calls that may be repeated are: reads, and enrolments, which carry a request_id. Only errors that say "later"
-    count (Unavailable and its kind), and a server's RetryInfo is the least wait. gRPC's own retry policy is not used:
-    it cannot read RetryInfo, and it buffers messages only up to 256 KiB.
+    count (Unavailable and its kind), and broken connections; a server's RetryInfo is the least wait. gRPC's own retry
+    policy is not used: it cannot read RetryInfo, and it buffers messages only up to 256 KiB.
+
+    attempts: of one call. stream_attempts: of a stream between two answers; by default it outlasts a restart of some
+    fifteen seconds.
     """
 
     attempts: int = 4
+    stream_attempts: int = 10
     initial_backoff_s: float = 0.1
     max_backoff_s: float = 5.0
     multiplier: float = 2.0
@@ -107,10 +108,6 @@ class Options:
     ) -> "Options":
         """Return a copy with the given parts in place of its own."""
         return Options(timeout or self.timeout, retry or self.retry, limits or self.limits, keepalive or self.keepalive)
-
-    def timeout_s(self, rpc: Rpc[Any, Any]) -> float | None:
-        """Return the timeout of a unary RPC."""
-        return self.timeout.write_s if rpc.writes else self.timeout.read_s
 
     def channel_arguments(self) -> list[tuple[str, int]]:
         """Return the arguments of a gRPC channel."""

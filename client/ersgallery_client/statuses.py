@@ -39,6 +39,7 @@ BY_REASON: Final[Mapping[str, type[GalleryError]]] = MappingProxyType(
         "ETAG_MISMATCH": errors.EtagMismatch,
         "PROFILE_MODEL_MISMATCH": errors.ProfileModelMismatch,
         "MODEL_NOT_INSTALLED": errors.ModelNotInstalled,
+        "DEVICE_FULL": errors.DeviceFull,
         "OVERLOADED": errors.Overloaded,
         "TOO_MANY_STREAMS": errors.TooManyStreams,
         "DEADLINE_EXCEEDED": errors.DeadlineExceeded,

@@ -17,7 +17,7 @@ from tests.support.clients import MakeClient
 from tests.support.wire_server import WireServer, fail, status
 
 FAILURES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
-ONCE = RetryPolicy(attempts=1)
+ONCE = RetryPolicy(attempts=1, stream_attempts=1)
 
 
 def error_classes() -> list[type[GalleryError]]:

@@ -8,6 +8,7 @@ from ersgallery.v1.enrollment_service_pb2 import EnrollFacesRequest, EnrollFaces
 from ersgallery.v1.gallery_service_pb2 import CreateGalleryResponse, GetGalleryResponse
 from ersgallery_client import Enrollment, GalleryClient, GalleryError, RetryPolicy, Timeout, errors
 from ersgallery_client.attempts import Attempts
+from ersgallery_client.statuses import BY_REASON, error_from_status
 from google.rpc.status_pb2 import Status
 
 from tests.support.clients import MakeClient
@@ -20,6 +21,7 @@ LATER = [
     status(grpc.StatusCode.RESOURCE_EXHAUSTED),
     status(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after_s=0.01),
     status(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
+    status(grpc.StatusCode.INTERNAL),
 ]
 
 
@@ -63,9 +65,14 @@ def test_a_write_without_a_request_id_is_not_made_again(client: GalleryClient, w
     assert len(wire.received) == 1
 
 
-def test_an_error_that_will_stay_is_not_tried_again(client: GalleryClient, wire: WireServer) -> None:
-    wire.answer("GetGallery", status(grpc.StatusCode.NOT_FOUND, "GALLERY_NOT_FOUND"), GetGalleryResponse())
-    with pytest.raises(errors.GalleryNotFound):
+@pytest.mark.parametrize(
+    "failure",
+    [status(grpc.StatusCode.NOT_FOUND, "GALLERY_NOT_FOUND"), status(grpc.StatusCode.INTERNAL, "INTERNAL")],
+    ids=["not found", "a fault of the service"],
+)
+def test_an_error_that_will_stay_is_not_tried_again(client: GalleryClient, wire: WireServer, failure: Status) -> None:
+    wire.answer("GetGallery", failure, GetGalleryResponse())
+    with pytest.raises(BY_REASON[error_from_status(failure).reason]):
         client.get_gallery("g")
     assert len(wire.received) == 1
 
@@ -106,6 +113,12 @@ def test_a_server_that_does_not_answer_in_time_is_a_deadline_exceeded(
         make_client(wire.address, timeout=Timeout(read_s=0.05)).get_gallery("g")
 
 
+def test_by_default_a_stream_outlasts_a_restart_of_ten_seconds() -> None:
+    policy = RetryPolicy()
+    least = sum(policy.backoff_s(failures) for failures in range(1, policy.stream_attempts))
+    assert least >= 0.5 * (0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 + 3 * 5.0) > 10
+
+
 def test_the_backoff_grows_to_its_limit_and_is_jittered() -> None:
     policy = RetryPolicy(initial_backoff_s=1.0, multiplier=2.0, max_backoff_s=5.0)
     waits = [{policy.backoff_s(failures) for _ in range(50)} for failures in range(1, 6)]
@@ -116,14 +129,14 @@ def test_the_backoff_grows_to_its_limit_and_is_jittered() -> None:
 
 
 def test_the_servers_retry_info_is_the_least_wait() -> None:
-    attempts = Attempts(RetryPolicy(), None, repeatable=True)
+    attempts = Attempts(RetryPolicy(), None, attempts=4)
     assert attempts.wait_s(errors.Overloaded("busy", retry_after_s=40.0)) == 40.0
     assert attempts.wait_s(errors.Overloaded("busy", retry_after_s=0.0)) > 0.0
 
 
 def test_a_wait_that_would_pass_the_timeout_is_not_begun() -> None:
     clock = Clock()
-    attempts = Attempts(RetryPolicy(), 10.0, repeatable=True, clock=clock)
+    attempts = Attempts(RetryPolicy(), 10.0, attempts=4, clock=clock)
     clock.now = 8.0
     assert attempts.remaining_s() == 2.0
     with pytest.raises(errors.Overloaded):
@@ -131,7 +144,7 @@ def test_a_wait_that_would_pass_the_timeout_is_not_begun() -> None:
 
 
 def test_progress_forgets_earlier_failures() -> None:
-    attempts = Attempts(RetryPolicy(attempts=2), None, repeatable=True)
+    attempts = Attempts(RetryPolicy(), None, attempts=2)
     for _ in range(5):
         attempts.wait_s(errors.ShuttingDown("later"))
         attempts.progress()

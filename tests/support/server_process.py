@@ -1,0 +1,30 @@
+"""A server in a process of its own, to be killed."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def serve(folder: Path, port: int) -> "subprocess.Popen[str]":
+    """Start `ersgallery-server serve` and return when it serves."""
+    command = [sys.executable, "-m", "ersgallery_server", "serve", "--port", str(port), "--data-dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("serving on "), line
+    return process
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """Kill a server without any warning."""
+    process.kill()
+    process.communicate()
