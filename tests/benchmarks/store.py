@@ -32,8 +32,8 @@ class BareTable:
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute(
             "CREATE TABLE faces (face_id INTEGER PRIMARY KEY, gallery_key INTEGER, subject_key INTEGER,"
-            " profile_key INTEGER, ers DOUBLE, raw_ers DOUBLE, embedding_norm DOUBLE, media_id TEXT, user_metadata JSON, box JSON,"
-            " version INTEGER, create_time DATETIME, embedding BLOB)"
+            " profile_key INTEGER, ers DOUBLE, raw_ers DOUBLE, embedding_norm DOUBLE, media_id TEXT,"
+            " user_metadata JSON, box JSON, version INTEGER, create_time DATETIME, embedding BLOB)"
         )
         self._connection.execute(
             "CREATE TABLE subjects (key INTEGER PRIMARY KEY, gallery_key INTEGER, subject_id TEXT, display_name TEXT,"

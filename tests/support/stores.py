@@ -92,7 +92,7 @@ def empty_tables(postgres_uri: str) -> None:
     with psycopg.connect(postgres_uri, autocommit=True) as connection:
         connection.execute("DELETE FROM galleries")
         connection.execute("DELETE FROM profiles")
-        connection.execute("UPDATE last_keys SET key = 0")
+        connection.execute("UPDATE last_key SET key = 0")
 
 
 def write(store: Store, work: Callable[[WriteTransaction], T]) -> T:

@@ -1,21 +1,33 @@
 """The revision of a gallery and its log: every change is one row, written with the change itself."""
 
 import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ersgallery_server.store.arrays import pack_ids, unpack_ids
 from ersgallery_server.store.errors import GalleryNotFound
 from ersgallery_server.store.outcomes import Change, ChangeKind
 from ersgallery_server.store.reading import Reads
-from ersgallery_server.store.tables import CHANGES, GALLERIES
+from ersgallery_server.store.tables import CHANGES, GALLERIES, PROFILES
 
 _C = CHANGES.c
 _NONE_ADDED = range(0)
 _NONE_REMOVED = np.empty(0, dtype=np.int64)
+
+# Built once: most of the time of a small write would be spent building statements.
+_LOCK = (
+    select(GALLERIES, PROFILES.c.dimension)
+    .join(PROFILES, PROFILES.c.key == GALLERIES.c.profile_key)
+    .where(GALLERIES.c.key == bindparam("gallery_key"))
+    .with_for_update(of=GALLERIES)
+)
+_UPDATE = update(GALLERIES).where(GALLERIES.c.key == bindparam("gallery_key"))
+_INSERT = insert(CHANGES)
 
 
 class ChangeReads(Reads):
@@ -34,8 +46,11 @@ class ChangeReads(Reads):
 
 
 def lock_gallery(connection: Connection, gallery_key: int) -> Row[Any]:
-    """Return the gallery's row and keep other writers off it until the transaction ends; raises GalleryNotFound."""
-    row = connection.execute(select(GALLERIES).where(GALLERIES.c.key == gallery_key).with_for_update()).one_or_none()
+    """Return the gallery's row, with the dimension of its embeddings, as it is until this transaction changes it.
+
+    Every change begins with it: other processes that write wait until the transaction ends. Raises GalleryNotFound.
+    """
+    row = connection.execute(_LOCK, {"gallery_key": gallery_key}).one_or_none()
     if row is None:
         raise GalleryNotFound
     return row
@@ -49,24 +64,27 @@ def record_change(
     *,
     added: range = _NONE_ADDED,
     removed: NDArray[np.int64] = _NONE_REMOVED,
+    columns: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """Raise the revision of a locked gallery by one, write what happened, and return the new revision."""
-    bump = update(GALLERIES).where(GALLERIES.c.key == gallery.key).values(revision=GALLERIES.c.revision + 1)
-    connection.execute(bump)
-    # Read back, for the same work may have raised it since the row was locked.
-    revision = connection.execute(select(GALLERIES.c.revision).where(GALLERIES.c.key == gallery.key)).scalar_one()
+    """Take a gallery that was locked for this one change to its next revision, log what happened, return the revision.
+
+    columns: what changes in the gallery's row besides.
+    """
+    revision = int(gallery.revision) + 1
+    connection.execute(_UPDATE, {"gallery_key": gallery.key, "revision": revision, **columns})
     connection.execute(
-        insert(CHANGES).values(
-            gallery_key=gallery.key,
-            revision=revision,
-            kind=kind.value,
-            first_added_face_id=added.start,
-            added_face_count=len(added),
-            removed_face_ids=pack_ids(removed),
-            create_time=now,
-        )
+        _INSERT,
+        {
+            "gallery_key": gallery.key,
+            "revision": revision,
+            "kind": kind.value,
+            "first_added_face_id": added.start,
+            "added_face_count": len(added),
+            "removed_face_ids": pack_ids(removed),
+            "create_time": now,
+        },
     )
-    return int(revision)
+    return revision
 
 
 def _change_of(row: Row[Any]) -> Change:

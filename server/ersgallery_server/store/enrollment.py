@@ -5,21 +5,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, case, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select
 
-from ersgallery_server.store.allocation import KeyKind, allocate
+from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.arrays import pack_float32
 from ersgallery_server.store.bulk import insert_columns
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import ProfileChanged
 from ersgallery_server.store.faces import box_values
-from ersgallery_server.store.galleries import add_counts
+from ersgallery_server.store.galleries import GalleryWrites, counted
 from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, SubjectChange
 from ersgallery_server.store.requests import remember, replay
 from ersgallery_server.store.subjects import insert_subjects, subject_keys
-from ersgallery_server.store.tables import FACE_IMAGES, FACES, PROFILES
-from ersgallery_server.store.writing import Writes
+from ersgallery_server.store.tables import FACE_IMAGES, FACES
 from ersgallery_server.values import AcquisitionCounts, NewFace
+
+_STANDINGS = (
+    select(
+        FACES.c.subject_key,
+        func.count(),
+        func.count(case((FACES.c.ers >= bindparam("gate"), 1))),
+        func.sum(FACES.c.ers),
+    )
+    .where(FACES.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
+    .group_by(FACES.c.subject_key)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class _Standing:
     ers_sum: float = 0.0
 
 
-class EnrollmentWrites(Writes):
+class EnrollmentWrites(GalleryWrites):
     """Enrols faces."""
 
     def enroll(
@@ -56,42 +66,39 @@ class EnrollmentWrites(Writes):
             return done
         if gallery.profile_key != expected_profile_key:
             raise ProfileChanged(gallery.profile_key)
-        add_counts(self.connection, gallery_key, counts)
-        enrolled = self._store(gallery, faces, gate) if faces else _nothing(gallery)
+        if faces:
+            enrolled = self._store(gallery, faces, counts, gate)
+        else:
+            self.add_counts(gallery_key, counts)
+            enrolled = _nothing(gallery)
         if request is not None:
             response = b"" if respond is None else respond(enrolled)
             remember(self, gallery_key, request, response=response, revision=enrolled.revision)
         return enrolled
 
-    def _store(self, gallery: Row[Any], faces: Sequence[NewFace], gate: float) -> Enrolled:
-        keys, created = self._subjects(gallery.key, faces)
-        before = _standings(self.connection, [key for key in keys.values() if key not in created], gate)
-        face_ids = allocate(self.connection, KeyKind.FACE, len(faces))
+    def _store(self, gallery: Row[Any], faces: Sequence[NewFace], counts: AcquisitionCounts, gate: float) -> Enrolled:
+        names = _display_names(faces)
+        known = subject_keys(self.connection, gallery.key, list(names))
+        missing = [subject_id for subject_id in names if subject_id not in known]
+        new_keys = allocate(self.connection, len(missing) + len(faces))
+        made, face_ids = new_keys[: len(missing)], new_keys[len(missing) :]
+        before = _standings(self.connection, list(known.values()), gate)
+        if missing:
+            insert_subjects(self, gallery.key, made, [(subject_id, names[subject_id], {}) for subject_id in missing])
+        keys = known | dict(zip(missing, made, strict=True))
         subject_of = [keys[face.subject_id] for face in faces]
         self._insert(gallery, faces, face_ids, subject_of)
+        columns = counted(gallery, counts)
         return Enrolled(
-            revision=record_change(self.connection, gallery, ChangeKind.ENROLL, self.now, added=face_ids),
+            revision=record_change(
+                self.connection, gallery, ChangeKind.ENROLL, self.now, added=face_ids, columns=columns
+            ),
             face_ids=np.array(face_ids, dtype=np.int64),
             subject_keys=np.array(subject_of, dtype=np.int64),
-            subjects=_subject_changes(faces, keys, created, before, gate),
+            subjects=_subject_changes(faces, keys, made, before, gate),
         )
 
-    def _subjects(self, gallery_key: int, faces: Sequence[NewFace]) -> tuple[dict[str, int], range]:
-        """Return the keys of all subjects of the faces, and those that were made; the first face names a new one."""
-        names: dict[str, str] = {}
-        for face in faces:
-            names[face.subject_id] = names.get(face.subject_id) or face.subject_display_name
-        keys = subject_keys(self.connection, gallery_key, list(names))
-        missing = [subject_id for subject_id in names if subject_id not in keys]
-        if not missing:
-            return keys, range(0)
-        created = insert_subjects(self, gallery_key, [(subject_id, names[subject_id], {}) for subject_id in missing])
-        return {**keys, **dict(zip(missing, created, strict=True))}, created
-
     def _insert(self, gallery: Row[Any], faces: Sequence[NewFace], face_ids: range, subject_of: list[int]) -> None:
-        dimension = self.connection.execute(
-            select(PROFILES.c.dimension).where(PROFILES.c.key == gallery.profile_key)
-        ).scalar_one()
         insert_columns(
             self.connection,
             FACES,
@@ -110,7 +117,7 @@ class EnrollmentWrites(Writes):
                 "media_id": [face.media_id for face in faces],
                 "user_metadata": [dict(face.metadata) for face in faces],
                 "box": [box_values(face.box) for face in faces],
-                "embedding": [pack_float32(face.embedding, dimension) for face in faces],
+                "embedding": [pack_float32(face.embedding, gallery.dimension) for face in faces],
             },
         )
         images = [
@@ -127,21 +134,20 @@ def _nothing(gallery: Row[Any]) -> Enrolled:
     return Enrolled(gallery.revision, none, none, {})
 
 
+def _display_names(faces: Sequence[NewFace]) -> dict[str, str]:
+    """Return the subjects of faces; where one is new, its first face with a display name gives it."""
+    names: dict[str, str] = {}
+    for face in faces:
+        names[face.subject_id] = names.get(face.subject_id) or face.subject_display_name
+    return names
+
+
 def _standings(connection: Connection, keys: list[int], gate: float) -> dict[int, _Standing]:
     """Return how subjects stand, for those that have faces."""
     found: dict[int, _Standing] = {}
     for start in range(0, len(keys), 500):
-        statement = (
-            select(
-                FACES.c.subject_key,
-                func.count(),
-                func.count(case((FACES.c.ers >= gate, 1))),
-                func.sum(FACES.c.ers),
-            )
-            .where(FACES.c.subject_key.in_(keys[start : start + 500]))
-            .group_by(FACES.c.subject_key)
-        )
-        found.update((key, _Standing(*rest)) for key, *rest in connection.execute(statement))
+        wanted = {"gate": gate, "subject_keys": keys[start : start + 500]}
+        found.update((key, _Standing(*rest)) for key, *rest in connection.execute(_STANDINGS, wanted))
     return found
 
 

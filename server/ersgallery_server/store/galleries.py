@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
-from ersgallery_server.store.allocation import KeyKind, allocate
+from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import GalleryExists, GalleryNotFound, VersionMismatch
 from ersgallery_server.store.outcomes import ChangeKind, GalleryTotals
@@ -65,7 +65,7 @@ class GalleryWrites(Writes):
         if self.connection.execute(select(_G.key).where(_G.gallery_id == gallery_id)).one_or_none() is not None:
             raise GalleryExists(gallery_id)
         profile = profile_by_key(self.connection, profile_key)
-        (key,) = allocate(self.connection, KeyKind.GALLERY)
+        (key,) = allocate(self.connection)
         self.connection.execute(
             insert(GALLERIES).values(
                 key=key,
@@ -96,13 +96,9 @@ class GalleryWrites(Writes):
         Raises GalleryNotFound, and VersionMismatch where a version is expected and is not the present one.
         """
         row = self._lock(gallery_id, expected_version)
-        settings = change(_settings_of(row))
-        self.connection.execute(
-            update(GALLERIES)
-            .where(_G.key == row.key)
-            .values(version=_G.version + 1, update_time=self.now, **_setting_values(settings))
-        )
-        record_change(self.connection, row, ChangeKind.SETTINGS, self.now)
+        changed = _setting_values(change(_settings_of(row)))
+        changed |= {"version": row.version + 1, "update_time": self.now}
+        record_change(self.connection, row, ChangeKind.SETTINGS, self.now, columns=changed)
         return self.gallery(gallery_id)
 
     def delete_gallery(self, gallery_id: str, expected_version: int | None = None) -> int:
@@ -124,8 +120,8 @@ class GalleryWrites(Writes):
 
         Raises GalleryNotFound.
         """
-        if not add_counts(self.connection, gallery_key, counts):
-            raise GalleryNotFound
+        row = lock_gallery(self.connection, gallery_key)
+        self.connection.execute(update(GALLERIES).where(_G.key == row.key).values(counted(row, counts)))
 
     def _lock(self, gallery_id: str, expected_version: int | None) -> Row[Any]:
         row = lock_gallery(self.connection, _row(self.connection, gallery_id).key)
@@ -134,10 +130,9 @@ class GalleryWrites(Writes):
         return row
 
 
-def add_counts(connection: Connection, gallery_key: int, counts: AcquisitionCounts) -> bool:
-    """Add counts to a gallery and tell whether it is there."""
-    added = {name: _G[name] + getattr(counts, name) for name in _COUNTS}
-    return connection.execute(update(GALLERIES).where(_G.key == gallery_key).values(added)).rowcount == 1
+def counted(row: Row[Any], counts: AcquisitionCounts) -> dict[str, int]:
+    """Return the columns of a locked gallery's counts with more added."""
+    return {name: getattr(row, name) + getattr(counts, name) for name in _COUNTS}
 
 
 def gallery_by_key(connection: Connection, gallery_key: int) -> GalleryRecord:

@@ -31,7 +31,7 @@ class FaceLoading(Reads):
         """
         with self._read(consistent=True) as connection:
             gallery = gallery_by_key(connection, gallery_key)
-            dimension = gallery.profile.profile.centroids.shape[1]
+            dimension = gallery.profile.profile.dimension
             chunks = stream_faces(connection, gallery_key, dimension, chunk_rows, after_face_id)
             yield GallerySnapshot(gallery, chunks)
 

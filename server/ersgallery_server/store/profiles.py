@@ -6,7 +6,7 @@ from typing import Any
 from ersgallery_index import Profile
 from sqlalchemy import Connection, Row, insert, select, tuple_
 
-from ersgallery_server.store.allocation import MAX_KEY, KeyKind, allocate
+from ersgallery_server.store.allocation import MAX_KEY, allocate
 from ersgallery_server.store.arrays import pack_float64, unpack_float64
 from ersgallery_server.store.errors import PageKeyInvalid, ProfileNotFound
 from ersgallery_server.store.reading import Reads, integer_page_key, read_page, text_page_key
@@ -50,14 +50,14 @@ class ProfileWrites(Writes):
         newest = find_profile(self.connection, profile_id, None)
         if newest is not None and newest.sha256 == sha256:
             return newest
-        (key,) = allocate(self.connection, KeyKind.PROFILE)
+        (key,) = allocate(self.connection)
         self.connection.execute(
             insert(PROFILES).values(
                 key=key,
                 profile_id=profile_id,
                 version=1 if newest is None else newest.version + 1,
                 model=profile.model,
-                dimension=profile.centroids.shape[1],
+                dimension=profile.dimension,
                 mean=None if profile.mean is None else pack_float64(profile.mean),
                 centroids=pack_float64(profile.centroids),
                 gamma=profile.gamma,

@@ -10,7 +10,7 @@ from ersgallery_server.store.arrays import unpack_float32_rows
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.outcomes import ChangeKind, Rescored
 from ersgallery_server.store.profiles import profile_by_key
-from ersgallery_server.store.tables import FACES, GALLERIES
+from ersgallery_server.store.tables import FACES
 from ersgallery_server.store.writing import Writes
 
 Scores = NDArray[np.float64]
@@ -37,18 +37,15 @@ class RescoringWrites(Writes):
         """
         gallery = lock_gallery(self.connection, gallery_key)
         profile = profile_by_key(self.connection, profile_key)
-        dimension = profile.profile.centroids.shape[1]
-        if dimension != profile_by_key(self.connection, gallery.profile_key).profile.centroids.shape[1]:
+        dimension = profile.profile.dimension
+        if dimension != gallery.dimension:
             raise ValueError("the profile is of another dimension than the gallery")
         face_count, last_face_id = 0, 0
         while chunk := self._rescore_chunk(gallery_key, last_face_id, chunk_rows, score, profile_key, dimension):
             face_count, last_face_id = face_count + len(chunk), chunk[-1]
-        self.connection.execute(
-            update(GALLERIES)
-            .where(GALLERIES.c.key == gallery_key)
-            .values(profile_key=profile_key, version=GALLERIES.c.version + 1, update_time=self.now)
-        )
-        return Rescored(record_change(self.connection, gallery, ChangeKind.RESCORE, self.now), face_count)
+        changed = {"profile_key": profile_key, "version": gallery.version + 1, "update_time": self.now}
+        revision = record_change(self.connection, gallery, ChangeKind.RESCORE, self.now, columns=changed)
+        return Rescored(revision, face_count)
 
     def _rescore_chunk(
         self, gallery_key: int, after_face_id: int, chunk_rows: int, score: Score, profile_key: int, dimension: int

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, case, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, select, update
 
-from ersgallery_server.store.allocation import KeyKind, allocate
+from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.bulk import insert_columns
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import SubjectExists, SubjectNotFound, VersionMismatch
@@ -18,6 +18,9 @@ from ersgallery_server.store.writing import Writes
 from ersgallery_server.values import Metadata, Page, SubjectRecord
 
 _S = SUBJECTS.c
+_KEYS = select(_S.subject_id, _S.key).where(
+    _S.gallery_key == bindparam("gallery_key"), _S.subject_id.in_(bindparam("subject_ids", expanding=True))
+)
 
 
 class SubjectReads(Reads):
@@ -66,7 +69,7 @@ class SubjectWrites(Writes):
         chosen = subject_id or uuid.uuid4().hex
         if subject_keys(self.connection, gallery_key, [chosen]):
             raise SubjectExists(chosen)
-        insert_subjects(self, gallery_key, [(chosen, display_name, metadata or {})])
+        insert_subjects(self, gallery_key, allocate(self.connection), [(chosen, display_name, metadata or {})])
         return _subject_of(_row(self.connection, gallery_key, chosen), (0, 0))
 
     def update_subject(
@@ -110,15 +113,15 @@ def subject_keys(connection: Connection, gallery_key: int, subject_ids: list[str
     """Return the keys of those subjects that exist."""
     found: dict[str, int] = {}
     for start in range(0, len(subject_ids), 500):
-        wanted = subject_ids[start : start + 500]
-        statement = select(_S.subject_id, _S.key).where(_S.gallery_key == gallery_key, _S.subject_id.in_(wanted))
-        found.update((row.subject_id, row.key) for row in connection.execute(statement))
+        wanted = {"gallery_key": gallery_key, "subject_ids": subject_ids[start : start + 500]}
+        found.update((row.subject_id, row.key) for row in connection.execute(_KEYS, wanted))
     return found
 
 
-def insert_subjects(writes: Writes, gallery_key: int, subjects: list[tuple[str, str, Mapping[str, str]]]) -> range:
-    """Make subjects of (id, display name, metadata) that do not exist yet and return their keys."""
-    keys = allocate(writes.connection, KeyKind.SUBJECT, len(subjects))
+def insert_subjects(
+    writes: Writes, gallery_key: int, keys: range, subjects: list[tuple[str, str, Mapping[str, str]]]
+) -> None:
+    """Make subjects of (id, display name, metadata) that do not exist yet, under new keys."""
     insert_columns(
         writes.connection,
         SUBJECTS,
@@ -130,7 +133,6 @@ def insert_subjects(writes: Writes, gallery_key: int, subjects: list[tuple[str, 
             "user_metadata": [dict(metadata) for _, _, metadata in subjects],
         },
     )
-    return keys
 
 
 def _row(connection: Connection, gallery_key: int, subject_id: str, *, lock: bool = False) -> Row[Any]:

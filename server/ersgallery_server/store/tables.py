@@ -71,11 +71,11 @@ class Base(DeclarativeBase):
 
 
 class LastKey(Base):
-    """The last key given out, by kind."""
+    """The last key given out; one row. Not its own value is the primary key, so that it can be raised in place."""
 
-    __tablename__ = "last_keys"
+    __tablename__ = "last_key"
 
-    kind: Mapped[str] = mapped_column(primary_key=True)
+    row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     key: Mapped[int]
 
 
@@ -207,7 +207,7 @@ class ChangeRow(Base):
     create_time: Mapped[dt.datetime]
 
 
-LAST_KEYS: Table = Base.metadata.tables["last_keys"]
+LAST_KEY: Table = Base.metadata.tables["last_key"]
 PROFILES: Table = Base.metadata.tables["profiles"]
 GALLERIES: Table = Base.metadata.tables["galleries"]
 SUBJECTS: Table = Base.metadata.tables["subjects"]

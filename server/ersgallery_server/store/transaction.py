@@ -8,7 +8,7 @@ from ersgallery_server.store.rescoring import RescoringWrites
 from ersgallery_server.store.subjects import SubjectWrites
 
 
-class WriteTransaction(ProfileWrites, GalleryWrites, SubjectWrites, FaceWrites, EnrollmentWrites, RescoringWrites):
+class WriteTransaction(ProfileWrites, EnrollmentWrites, SubjectWrites, FaceWrites, RescoringWrites, GalleryWrites):
     """All writes on the writer's thread, inside its transaction; durable once the future of the work has resolved.
 
     An error rolls back this work alone. To be used by the work it was given to, and not after it.

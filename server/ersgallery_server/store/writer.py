@@ -13,7 +13,7 @@ from ersgallery_server.store.group import CommitUncertain, Outcome, Submission, 
 from ersgallery_server.store.transaction import WriteTransaction
 
 ERASURE_IDLE_S = 0.25
-"""SQLite's log is emptied when so long nothing was written after a deletion, and tried again while a reader needs it."""
+"""SQLite's log is emptied when nothing was written for so long after a deletion, or again when a reader needed it."""
 
 ERASURE_GROUPS = 64
 """After so many groups it is emptied even if there is always something to write."""

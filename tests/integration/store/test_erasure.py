@@ -9,7 +9,7 @@ import pytest
 from ersgallery_server.store import Store
 from ersgallery_server.values import GalleryRecord, NewFace
 
-from tests.support.stores import create_gallery, create_profile, enroll_within, unit_rows, write
+from tests.support.stores import create_gallery, create_profile, enroll_within, stored_ids, unit_rows, write
 
 FACES = 90
 DIMENSION = 512
@@ -71,9 +71,10 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 def delete_scattered(store: Store, gallery: GalleryRecord) -> list[int]:
     """Delete single faces here and there, and whole subjects; return the numbers of what is gone."""
+    ids = stored_ids(store, gallery)
     single, subjects = range(0, FACES, 7), (4, 11)
     for number in single:
-        write(store, lambda t, n=number: t.delete_face(gallery.key, f"s{n % 30}", n + 1))  # type: ignore[misc] # bound now
+        write(store, lambda t, n=number: t.delete_face(gallery.key, f"s{n % 30}", ids[n]))  # type: ignore[misc] # bound now
     for subject in subjects:
         write(store, lambda t, s=subject: t.delete_subject(gallery.key, f"s{s}"))  # type: ignore[misc] # bound now
     return [number for number in range(FACES) if number in single or number % 30 in subjects]

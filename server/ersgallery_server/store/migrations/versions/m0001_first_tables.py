@@ -15,13 +15,12 @@ depends_on = None
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 ORDERED = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 TIME = sa.DateTime(timezone=True)
-FIRST_KEYS = ("profile", "gallery", "subject", "face")
 
 
 def upgrade() -> None:
-    """Make the tables and the counters of keys."""
+    """Make the tables and the counter of keys."""
     for create in (
-        _create_last_keys,
+        _create_last_key,
         _create_profiles,
         _create_galleries,
         _create_subjects,
@@ -32,15 +31,14 @@ def upgrade() -> None:
         create()
 
 
-def _create_last_keys() -> None:
-    op.create_table(
-        "last_keys",
-        sa.Column("kind", sa.Text(), nullable=False),
+def _create_last_key() -> None:
+    last_key = op.create_table(
+        "last_key",
+        sa.Column("row", BIG, autoincrement=False, nullable=False),
         sa.Column("key", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("kind", name="pk_last_keys"),
+        sa.PrimaryKeyConstraint("row", name="pk_last_key"),
     )
-    last_keys = sa.table("last_keys", sa.column("kind"), sa.column("key"))
-    op.bulk_insert(last_keys, [{"kind": kind, "key": 0} for kind in FIRST_KEYS])
+    op.bulk_insert(last_key, [{"row": 1, "key": 0}])
 
 
 def _create_profiles() -> None:
