@@ -1,7 +1,10 @@
 """Take members out of wheels and sdists without trusting them: no links, no paths outside, no endless members."""
 
+import gzip
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,13 +17,14 @@ from ersgallery_server.models.storage import write_file
 
 _MAX_MEMBER_BYTES = 512 * 1024 * 1024
 _MAX_TOTAL_BYTES = 1024 * 1024 * 1024
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
 def read_member(archive: Path, member: str, *, sha256: str, max_bytes: int = _MAX_MEMBER_BYTES) -> bytes:
     """Return one member of a .whl, .zip or .tar.gz. Raises InvalidArchive, TooLarge, HashMismatch."""
     for name, size_bytes, read in _members(archive):
         if name == member:
-            data = _read(read, name, size_bytes, max_bytes)
+            data = _read(archive, read, name, size_bytes, max_bytes)
             require_sha256(data, sha256, f"{member} in {archive.name}")
             return data
     raise InvalidArchive(f"{archive.name} has no member {member}")
@@ -48,11 +52,12 @@ def extract_members(
         if total > max_total_bytes:
             raise TooLarge(f"the members of {archive.name} have more than {max_total_bytes} bytes")
         paths.append(into / _safe(archive, name))
-        write_file(paths[-1], _read(read, name, size_bytes, max_member_bytes))
+        write_file(paths[-1], _read(archive, read, name, size_bytes, max_member_bytes))
     return paths
 
 
-_Member = tuple[str, int, Callable[[], IO[bytes] | None]]
+_Opener = Callable[[], IO[bytes] | None]
+_Member = tuple[str, int, _Opener]
 
 
 def _members(archive: Path) -> Iterator[_Member]:
@@ -74,19 +79,20 @@ def _members(archive: Path) -> Iterator[_Member]:
 def _as_invalid_archive(archive: Path) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_BROKEN, NotImplementedError, RuntimeError) as error:  # the last two: an unknown or encrypted member
         raise InvalidArchive(f"{archive.name} cannot be unpacked: {error}") from error
 
 
-def _read(read: Callable[[], IO[bytes] | None], name: str, size_bytes: int, max_bytes: int) -> bytes:
+def _read(archive: Path, read: _Opener, name: str, size_bytes: int, max_bytes: int) -> bytes:
     if size_bytes > max_bytes:
         raise TooLarge(f"{name} has {size_bytes} bytes; the limit is {max_bytes} bytes")
-    stream = read()
-    if stream is None:
-        raise InvalidArchive(f"{name} is no regular file")
-    with stream:
-        # The size a header claims is no promise: never read more than it.
-        data = stream.read(size_bytes + 1)
+    with _as_invalid_archive(archive):
+        stream = read()
+        if stream is None:
+            raise InvalidArchive(f"{name} is no regular file")
+        with stream:
+            # The size a header claims is no promise: never read more than it.
+            data = stream.read(size_bytes + 1)
     if len(data) != size_bytes:
         raise InvalidArchive(f"{name} is not as long as its header says")
     return data

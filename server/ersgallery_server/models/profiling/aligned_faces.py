@@ -1,6 +1,7 @@
 """Aligned face crops in a tar file or a folder, one sub-folder for each identity."""
 
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -31,6 +32,10 @@ class AlignedFaces:
         if not encoded:
             raise CalibrationFailed(f"{path} holds no images named identity/photograph.jpg")
         return cls(encoded)
+
+    def subset(self, names: Iterable[str]) -> "AlignedFaces":
+        """Return only the faces with these names."""
+        return AlignedFaces({name: self._encoded[name] for name in names})
 
     def by_identity(self) -> dict[str, list[str]]:
         """Return the names of each identity's photographs."""
