@@ -1,6 +1,6 @@
 """A real gRPC server that answers the contract's RPCs as a test says, to see what the client sends and how it copes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -96,6 +96,16 @@ def status(
         retry.retry_delay.FromNanoseconds(round(retry_after_s * 1e9))
         details.append(retry)
     return Status(code=code.value[0], message=message, details=map(_any, details))
+
+
+def fail_at_the_end(requests: Iterable[Any], context: grpc.ServicerContext, failure: Status) -> Iterator[Any]:
+    """End a stream with a status when the client has sent everything.
+
+    Earlier, grpc.aio may report its own failure to write in place of the status (grpc/grpc#36066).
+    """
+    for _ in requests:
+        pass
+    return fail(context, failure)
 
 
 def fail(context: grpc.ServicerContext, failure: Status) -> Iterator[Any]:

@@ -21,6 +21,9 @@ from ersgallery_client.values.inputs import Enrollment
 
 MAX_FILE_BYTES = 60 * 1024 * 1024
 SHOWN_LOW_ERS = 20
+# Few enough for the progress bar to move while a slow machine embeds them.
+PHOTOGRAPHS_PER_BATCH = 16
+EMBEDDINGS_PER_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,17 @@ Examples:
 @click.argument("gallery")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option("--model", default="", help="The model that made the embeddings of an .npz, to be checked.")
-@click.option("--batch-size", type=click.IntRange(1, 1000), default=64, show_default=True, help="Faces per batch.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1000),
+    help=f"Faces per batch.  [default: {PHOTOGRAPHS_PER_BATCH} photographs, {EMBEDDINGS_PER_BATCH} embeddings]",
+)
 @click.option("--request-id", help="Give the same text again to repeat an enrolment that broke without storing twice.")
 @json_option
 @pass_session
-def enroll(session: Session, gallery: str, source: Path, model: str, batch_size: int, request_id: str | None) -> None:
+def enroll(
+    session: Session, gallery: str, source: Path, model: str, batch_size: int | None, request_id: str | None
+) -> None:
     """Enrol photographs or embeddings from SOURCE into GALLERY.
 
     SOURCE is a folder per person, a flat folder whose file names are the subjects, a CSV, or an .npz of embeddings.
@@ -90,6 +99,7 @@ def enroll(session: Session, gallery: str, source: Path, model: str, batch_size:
     """
     found = read_source(source, model)
     summary = Summary(gallery, ignored_files=[str(path) for path in found.ignored])
+    batch_size = batch_size or (PHOTOGRAPHS_PER_BATCH if _photographs(found.items) else EMBEDDINGS_PER_BATCH)
     # The stream reads its items in another thread, so it hands over both by deques.
     sent: deque[Item] = deque()
     unreadable: deque[Remark] = deque()
@@ -132,6 +142,10 @@ def render(summary: Summary) -> RenderableType:
     if summary.ignored_files:
         parts.append(Text(f"{len(summary.ignored_files)} other files were ignored: they are no photographs"))
     return Group(*parts)
+
+
+def _photographs(items: Sequence[Item]) -> bool:
+    return any(isinstance(item.enrollment.source, Path) for item in items)
 
 
 def _by_reason(remarks: Sequence[Remark]) -> str:

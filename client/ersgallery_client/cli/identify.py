@@ -96,7 +96,7 @@ def render(answers: Sequence[Answer], candidates: int) -> RenderableType:
         if found is not None and (candidates > 1 or found.filtered):
             rows = [_candidate(rank, c, "") for rank, c in enumerate(found.candidates[:candidates], 1)]
             rows += [_candidate("", c, "below gamma_gallery, without influence") for c in found.filtered[:candidates]]
-            parts.append(table(["rank#", "subject", "face#", "similarity#", "ERS#", ""], rows, answer.probe))
+            parts.append(table(["rank#", "subject", "face#", "similarity#", "ERS#", "remark"], rows, answer.probe))
     return Group(*parts)
 
 

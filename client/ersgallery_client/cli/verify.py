@@ -39,19 +39,16 @@ def verify(session: Session, /, gallery: str, probe: Path, reference: str, **pol
     second = _one_face(Path(reference)) if subject is None else None
     with session.client() as client:
         answer = client.verify(gallery, first, second, subject=subject, policy=search_policy(**policy))
-    session.show(
-        answer,
-        lambda: fields(
-            [
-                ("decision", answer.decision),
-                ("why", explain_verification(answer)),
-                ("similarity", answer.similarity),
-                ("ERS of A", answer.probe.ers if answer.probe else None),
-                ("ERS of B", answer.reference.ers if answer.reference else None),
-                ("face", answer.reference_face_id),
-            ]
-        ),
-    )
+    rows: list[tuple[str, Any]] = [
+        ("decision", answer.decision),
+        ("why", explain_verification(answer)),
+        ("similarity", answer.similarity),
+        ("ERS of A", answer.probe.ers if answer.probe else None),
+        ("ERS of B", answer.reference.ers if answer.reference else None),
+    ]
+    if subject is not None:
+        rows.append(("best face of B", answer.reference_face_id))
+    session.show(answer, lambda: fields(rows))
 
 
 def _one_face(path: Path) -> FaceSource:

@@ -48,13 +48,12 @@ def explain_verification(answer: Verification) -> str:
 
 
 def explain_enrollment(outcome: EnrollmentOutcome) -> tuple[str, str]:
-    """Return the reason of an outcome that is not ACCEPTED, and what it means, with the server's detail."""
+    """Return the reason of an outcome that is not ACCEPTED, and what it means, if possible in the server's words."""
     if outcome.error is not None:
         return outcome.error.reason, outcome.error.message
     reasons = dict.fromkeys(reason.value for face in outcome.faces for reason in face.reasons)
     details = dict.fromkeys(face.detail for face in outcome.faces if face.detail)
-    meaning = "; ".join(ENROLLMENT.get(reason, reason) for reason in reasons)
-    return ", ".join(reasons), f"{meaning} ({'; '.join(details)})" if details else meaning
+    return ", ".join(reasons), "; ".join(details or [ENROLLMENT.get(reason, reason) for reason in reasons])
 
 
 def _unsure(reason: UnsureReason, answer: Identification) -> str:

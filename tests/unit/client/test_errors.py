@@ -14,7 +14,7 @@ from ersgallery_client.errors import FieldViolation
 from ersgallery_client.statuses import BY_CODE, BY_REASON, error_from_status
 
 from tests.support.clients import MakeClient
-from tests.support.wire_server import WireServer, fail, status
+from tests.support.wire_server import WireServer, fail_at_the_end, status
 
 FAILURES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 ONCE = RetryPolicy(attempts=1, stream_attempts=1)
@@ -103,7 +103,7 @@ def test_no_grpc_error_leaks_from_a_call(make_client: MakeClient, wire: WireServ
 
 @pytest.mark.parametrize("code", FAILURES, ids=lambda code: code.name)
 def test_no_grpc_error_leaks_from_a_stream(make_client: MakeClient, wire: WireServer, code: grpc.StatusCode) -> None:
-    wire.on("StreamEnrollFaces", lambda _, context: fail(context, status(code)))
+    wire.on("StreamEnrollFaces", lambda requests, context: fail_at_the_end(requests, context, status(code)))
     stream = make_client(wire.address, retry=ONCE).enroll_stream("g", [Enrollment("ada", np.ones(2))])
     with pytest.raises(GalleryError) as caught:
         next(stream)

@@ -10,7 +10,7 @@ from ersgallery.v1 import enrollment_service_pb2 as enrollment_pb
 from ersgallery.v1 import identification_service_pb2 as identification_pb
 from ersgallery_client import AsyncGalleryClient, Enrollment, GalleryClient, errors
 
-from tests.support.wire_server import WireServer, fail, status
+from tests.support.wire_server import WireServer, fail, fail_at_the_end, status
 
 FACE = np.array([1.0, 2.0], np.float32)
 
@@ -122,9 +122,9 @@ def test_a_broken_stream_sends_what_was_not_answered_again_with_the_same_request
 def test_a_stream_gives_up_when_the_server_stays_away(client: GalleryClient, wire: WireServer) -> None:
     opened: list[int] = []
 
-    def refuse(_: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    def refuse(requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         opened.append(1)
-        return fail(context, status(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"))
+        return fail_at_the_end(requests, context, status(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"))
 
     wire.on("StreamEnrollFaces", refuse)
     with pytest.raises(errors.StoreUnavailable):
