@@ -98,13 +98,7 @@ class Galleries:
         done: Future[None] = Future()
 
         def index(record: GalleryRecord) -> None:
-            present = gallery.record
-            same_profile = record.profile.key == present.profile.key
-            if same_profile and record.settings.enhance_features == present.settings.enhance_features:
-                gallery.change_settings(record, done)
-            else:
-                rebuilt = self._build(record)
-                gallery.replace_state(lambda _: rebuilt, done)
+            gallery.take_settings(record, self._build, done)
 
         record = call.wait(self._store.submit(work, index))
         done.result()

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 import numpy as np
-from ersgallery_index import Ids, Verification, verify, verify_subject
+from ersgallery_index import Verification, verify, verify_subject
 
 from ersgallery_server.call import Call
 from ersgallery_server.gallery.acquisition import Acquired, Acquirer, count_acquisitions
@@ -15,9 +15,17 @@ from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan,
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, applied_to, represent_probes
-from ersgallery_server.gallery.state import GalleryState, add_faces, change_settings, remove_faces
-from ersgallery_server.store import Enrolled, ProfileChanged, Replay, RequestIdReused, Store, WriteTransaction
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord, SeveralFaces, StoredFaces
+from ersgallery_server.gallery.state import GalleryState, add_faces, change_settings, remove_faces, remove_subject
+from ersgallery_server.store import (
+    DeletedSubject,
+    Enrolled,
+    ProfileChanged,
+    Replay,
+    RequestIdReused,
+    Store,
+    WriteTransaction,
+)
+from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, SeveralFaces, StoredFaces
 
 T = TypeVar("T")
 
@@ -29,6 +37,7 @@ class Gallery:
         self._store = store
         self._actor = actor
         self._acquirer = acquirer
+        self._committed = actor.state.record
         self._uncounted = AcquisitionCounts()
         self._counting = threading.Lock()
 
@@ -140,16 +149,10 @@ class Gallery:
                 respond=lambda enrolled: encode(plan.report(enrolled)),
             )
 
-        searchable: Future[None] = Future()
+        def index(state: GalleryState, committed: Enrolled | Replay) -> GalleryState:
+            return state if isinstance(committed, Replay) else _index_enrolled(state, plan, committed)
 
-        def index(committed: Enrolled | Replay) -> None:
-            if isinstance(committed, Replay):
-                self._actor.mutate(lambda state: state, searchable)
-                return
-            self._actor.mutate(lambda state: _index_enrolled(state, plan, committed), searchable)
-
-        committed = call.wait(self._store.submit(work, index))
-        searchable.result()
+        committed = self._commit(work, index, call)
         return committed if isinstance(committed, Replay) else plan.report(committed)
 
     def write(self, work: Callable[[WriteTransaction], T], call: Call) -> T:
@@ -158,44 +161,51 @@ class Gallery:
 
     def delete_face(self, subject_id: str, face_id: int, call: Call) -> int:
         """Delete a face; return the revision from which no search finds it. Raises FaceNotFound."""
+        key = self.record.key
         ids = np.array([face_id], np.int64)
+        return self._commit(
+            lambda transaction: transaction.delete_face(key, subject_id, face_id),
+            lambda state, revision: remove_faces(state, ids, revision),
+            call,
+        )
+
+    def delete_subject(self, subject_id: str, call: Call) -> DeletedSubject:
+        """Delete a subject; return the revision from which no search finds it. Raises SubjectNotFound."""
         key = self.record.key
+        return self._commit(
+            lambda transaction: transaction.delete_subject(key, subject_id),
+            lambda state, deleted: remove_subject(state, deleted.subject_key, deleted.face_ids, deleted.revision),
+            call,
+        )
 
-        def work(transaction: WriteTransaction) -> tuple[int, Ids]:
-            return transaction.delete_face(key, subject_id, face_id), ids
+    def _commit(
+        self,
+        work: Callable[[WriteTransaction], T],
+        change: Callable[[GalleryState, T], GalleryState],
+        call: Call,
+    ) -> T:
+        """Store first, then index; return what the store gave once the owner has made the change that follows."""
+        done: Future[None] = Future()
+        committed = call.wait(
+            self._store.submit(work, lambda result: self._actor.mutate(lambda state: change(state, result), done))
+        )
+        done.result()
+        return committed
 
-        return self._delete(work, call)[0]
+    def take_settings(
+        self, record: GalleryRecord, rebuild: Callable[[GalleryRecord], GalleryState], done: "Future[None]"
+    ) -> None:
+        """Take settings that were committed; on the store's writer thread alone, in the order of the commits.
 
-    def delete_subject(self, subject_id: str, call: Call) -> tuple[int, int]:
-        """Delete a subject; return the revision from which no search finds it and how many faces it had.
-
-        Raises SubjectNotFound.
+        `rebuild` makes another state where the present index does not fit them. The settings committed before these are
+        compared, not those that answer now: the owner may not have come to them yet.
         """
-        key = self.record.key
-
-        def work(transaction: WriteTransaction) -> tuple[int, Ids]:
-            deleted = transaction.delete_subject(key, subject_id)
-            return deleted.revision, deleted.face_ids
-
-        return self._delete(work, call)
-
-    def _delete(self, work: Callable[[WriteTransaction], tuple[int, Ids]], call: Call) -> tuple[int, int]:
-        gone: Future[None] = Future()
-
-        def unindex(deleted: tuple[int, Ids]) -> None:
-            self._actor.mutate(lambda state: remove_faces(state, deleted[1], deleted[0]), gone)
-
-        revision, face_ids = call.wait(self._store.submit(work, unindex))
-        gone.result()
-        return revision, len(face_ids)
-
-    def replace_state(self, make: Callable[[GalleryState], GalleryState], done: "Future[None]") -> None:
-        """Swap in another state, made on the owner's thread; for changes that the store has committed."""
-        self._actor.mutate(make, done)
-
-    def change_settings(self, record: GalleryRecord, done: "Future[None]") -> None:
-        """Take committed settings that need no other index."""
-        self._actor.mutate(lambda state: change_settings(state, record), done)
+        before, self._committed = self._committed, record
+        if record.profile.key == before.profile.key and _same_vectors(record.settings, before.settings):
+            self._actor.mutate(lambda state: change_settings(state, record), done)
+        else:
+            rebuilt = rebuild(record)
+            self._actor.mutate(lambda _: rebuilt, done)
 
     def flush_counts(self) -> "Future[None] | None":
         """Hand the probes' acquisition counts to the store; None when there is nothing to hand over."""
@@ -228,6 +238,10 @@ class Gallery:
         """Return a value after everything that the owner was given before has been done."""
         call.wait(self._actor.ask(lambda _: None))
         return value
+
+
+def _same_vectors(settings: GallerySettings, others: GallerySettings) -> bool:
+    return settings.enhance_features == others.enhance_features
 
 
 def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolled) -> GalleryState:

@@ -57,6 +57,12 @@ def remove_faces(state: GalleryState, face_ids: NDArray[np.int64], revision: int
     return at_revision(state, revision)
 
 
+def remove_subject(state: GalleryState, subject_key: int, face_ids: NDArray[np.int64], revision: int) -> GalleryState:
+    """Make a subject's faces unfindable and forget its id."""
+    state.subject_ids.pop(subject_key, None)
+    return remove_faces(state, face_ids, revision)
+
+
 def change_settings(state: GalleryState, record: GalleryRecord) -> GalleryState:
     """Take new settings of the same profile and enhancement; they hold for the next search."""
     changed = replace(state, record=record)

@@ -80,8 +80,8 @@ class SubjectHandlers:
         """Delete a subject with its faces."""
         gallery_id, subject_id = names.parse_subject("name", request.name)
         gallery = self._galleries.get(gallery_id)
-        revision, deleted = gallery.delete_subject(subject_id, call)
-        return pb.DeleteSubjectResponse(revision=revision, deleted_faces=deleted)
+        deleted = gallery.delete_subject(subject_id, call)
+        return pb.DeleteSubjectResponse(revision=deleted.revision, deleted_faces=len(deleted.face_ids))
 
     def _message(self, gallery: Gallery, subject_id: str) -> gallery_pb2.Subject:
         record = self._store.subject(gallery.record.key, subject_id, gallery.state.policy.gamma_gallery)
