@@ -100,7 +100,8 @@ def _parse(url: str) -> URL:
         raise UrlUnsupported from error
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"} or parsed.database in {None, "", ":memory:"}:
+    is_file = parsed.drivername in {"sqlite", "sqlite+pysqlite"} and parsed.database not in {None, "", ":memory:"}
+    if not is_file or parsed.query:
         raise UrlUnsupported
     return parsed
 

@@ -230,7 +230,9 @@ def test_a_file_that_is_no_database_is_unavailable_and_left_alone(tmp_path: Path
     assert path.read_text() == "Dear database, " * 2000
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/db", "nonsense", "", "sqlite+x:///f"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://host/db", "nonsense", "", "sqlite+x:///f", "sqlite:///f?uri=1"]
+)
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(UrlUnsupported):
         Store.open(url)

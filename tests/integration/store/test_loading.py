@@ -52,8 +52,8 @@ def test_an_empty_gallery_gives_no_chunk(store: Store, gallery: GalleryRecord) -
 def test_a_snapshot_stays_at_its_revision_while_others_write(store: Store, gallery: GalleryRecord) -> None:
     first = enroll(store, gallery, "a", "b", "c")
     with store.snapshot(gallery.key, 1) as snapshot:
-        chunk = next(snapshot.chunks)
         write(store, lambda t: t.delete_subject(gallery.key, "c"))
+        chunk = next(snapshot.chunks)
         enroll(store, gallery, "d")
         rest = [c.face_ids.item() for c in snapshot.chunks]
         assert snapshot.gallery.revision == first.revision
