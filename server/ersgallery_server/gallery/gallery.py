@@ -1,6 +1,7 @@
 """One gallery: store first, then index, then acknowledge."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
@@ -27,6 +28,9 @@ from ersgallery_server.store import (
 )
 from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, SeveralFaces, StoredFaces
 
+COUNTS_KEPT_S = 5.0
+"""Counts of probes wait so long for company; a killed server forgets at most these."""
+
 T = TypeVar("T")
 
 
@@ -39,6 +43,7 @@ class Gallery:
         self._acquirer = acquirer
         self._committed = actor.state.record
         self._uncounted = AcquisitionCounts()
+        self._flushed_s = time.monotonic()
         self._counting = threading.Lock()
 
     @property
@@ -63,6 +68,9 @@ class Gallery:
         outcomes = self._acquire(sources, several, call)
         with self._counting:
             self._uncounted += count_acquisitions(sources, outcomes)
+            due = time.monotonic() - self._flushed_s > COUNTS_KEPT_S
+        if due:
+            self.flush_counts()
         return outcomes
 
     def search(self, probes: ProbeSet, overrides: PolicyOverrides, call: Call) -> SearchAnswer:
@@ -211,10 +219,16 @@ class Gallery:
         """Hand the probes' acquisition counts to the store; None when there is nothing to hand over."""
         with self._counting:
             counts, self._uncounted = self._uncounted, AcquisitionCounts()
+            self._flushed_s = time.monotonic()
         if counts == AcquisitionCounts():
             return None
         key = self.record.key
-        return self._store.submit(lambda transaction: transaction.add_counts(key, counts))
+        try:
+            return self._store.submit(lambda transaction: transaction.add_counts(key, counts))
+        except StoreError:  # a search must not fail because its count cannot be written now
+            with self._counting:
+                self._uncounted += counts
+            return None
 
     def close(self) -> None:
         """Answer what waits and stop the owner."""
