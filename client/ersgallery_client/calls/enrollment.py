@@ -33,7 +33,7 @@ class EnrollmentCalls(Calls):
         """
         request = pb.EnrollFacesRequest(
             parent=gallery_name(gallery),
-            request_id=str(uuid.uuid4()) if request_id is None else request_id,
+            request_id=request_id or str(uuid.uuid4()),
             enrollments=map(write_enrollment, items),
         )
         return call(rpcs.ENROLL_FACES, request, read_batch)

@@ -58,6 +58,17 @@ def test_an_enrolment_is_made_again_with_the_same_request_id(client: GalleryClie
     assert first == second
 
 
+@pytest.mark.parametrize("request_id", [None, ""])
+def test_an_enrolment_never_goes_without_a_request_id(
+    client: GalleryClient, wire: WireServer, request_id: str | None
+) -> None:
+    wire.answer("EnrollFaces", EnrollFacesResponse())
+    client.enroll("g", [Enrollment("ada", np.ones(2))], request_id=request_id)
+    (request,) = wire.received
+    assert isinstance(request, EnrollFacesRequest)
+    assert len(request.request_id) == 36
+
+
 def test_a_write_without_a_request_id_is_not_made_again(client: GalleryClient, wire: WireServer) -> None:
     wire.answer("CreateGallery", status(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"), CreateGalleryResponse())
     with pytest.raises(errors.ShuttingDown):
