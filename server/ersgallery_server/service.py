@@ -1,7 +1,7 @@
 """Puts a server together: store, models, galleries, handlers, transport; starts it and drains it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,8 @@ from ersgallery_server.profiles import profile_digest
 from ersgallery_server.store import Store, WriteTransaction
 from ersgallery_server.transport.server import GrpcServer
 from ersgallery_server.values import GalleryRecord, ProfileVersion
+
+PAGE_ROWS = 1000
 
 log = structlog.get_logger()
 
@@ -116,15 +118,24 @@ def _lock(data_dir: Path) -> FileLock:
 
 
 def _add_catalogued_profiles(store: Store) -> None:
-    """Make the profiles of the catalogue known; a version that is there already stays as it is."""
+    """Make the profiles of the catalogue known; one that is there in some version makes no further one."""
+    known = {(version.profile_id, version.sha256) for version in _all_profiles(store)}
     for package in catalogue():
-        try:
-            file = catalogued_profile(package)
-        except Exception: continue
-        store.submit(partial(_add_profile, file)).result()
+        file = catalogued_profile(package)
+        if (file.name, profile_digest(file.profile())) not in known:
+            store.submit(partial(_add_profile, file)).result()
+
+
+def _all_profiles(store: Store) -> Iterator[ProfileVersion]:
+    page = store.list_profiles(PAGE_ROWS)
+    yield from page.items
+    while page.next_key is not None:
+        page = store.list_profiles(PAGE_ROWS, page.next_key)
+        yield from page.items
 
 
 def _add_profile(file: ProfileFile, transaction: WriteTransaction) -> ProfileVersion:
     profile = file.profile()
-    description = str(file.provenance.get("description", ""))
+    provenance = file.provenance
+    description = f"{provenance.get('data', '')} ({provenance.get('command', '')})"
     return transaction.create_profile(file.name, profile, description=description, sha256=profile_digest(profile))

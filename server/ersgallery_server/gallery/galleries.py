@@ -1,7 +1,7 @@
 """All galleries of a server: loaded at start, made, changed and deleted while it runs."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,12 +18,19 @@ from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.state import GalleryState, empty_state
 from ersgallery_server.store import GalleryNotFound, Store, WriteTransaction
-from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion
+from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion, StoredFaces
 
 LOAD_CHUNK_ROWS = 16_384
 PAGE_ROWS = 1000
 
 log = structlog.get_logger()
+
+Progress = Callable[[GalleryRecord, int], None]
+"""Gets a gallery's record and the number of its faces loaded so far."""
+
+
+def _silent(_record: GalleryRecord, _faces: int) -> None:
+    """Report no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +52,8 @@ class Galleries:
         self._galleries: dict[str, Gallery] = {}
         self._lock = threading.Lock()
 
-    def load(self, progress: Callable[[GalleryRecord, int], None] = lambda _record, _faces: None) -> None:
-        """Build the index of every stored gallery; `progress` gets a record and the number of faces loaded so far."""
+    def load(self, progress: Progress = _silent) -> None:
+        """Build the index of every stored gallery."""
         after: str | None = None
         while True:
             page = self._store.list_galleries(PAGE_ROWS, after)
@@ -137,22 +144,20 @@ class Galleries:
             gallery = self._galleries.pop(gallery_id)
         threading.Thread(target=gallery.close, name=f"close-{gallery_id}").start()
 
-    def _build(
-        self, record: GalleryRecord, progress: Callable[[GalleryRecord, int], None] = lambda _record, _faces: None
-    ) -> GalleryState:
+    def _build(self, record: GalleryRecord, progress: Progress = _silent) -> GalleryState:
         """Build a gallery's index from the store; nothing else may write meanwhile."""
-        state = empty_state(record, self._store.subject_ids(record.key), self._device)
-        loaded = 0
-
-        def derived() -> Iterator[IndexRows]:
-            nonlocal loaded
-            for chunk in self._store.load_faces(record.key, LOAD_CHUNK_ROWS):
-                loaded += len(chunk.face_ids)
-                yield state.searchable(chunk)
-                progress(record, loaded)
-
-        state.index.restore(record.revision, derived())
+        with self._store.snapshot(record.key, LOAD_CHUNK_ROWS) as snapshot:
+            state = empty_state(snapshot.gallery, self._store.subject_ids(record.key), self._device)
+            state.index.restore(snapshot.gallery.revision, _derived(state, snapshot.chunks, progress))
         return state
+
+
+def _derived(state: GalleryState, chunks: Iterable[StoredFaces], progress: Progress) -> Iterator[IndexRows]:
+    loaded = 0
+    for chunk in chunks:
+        loaded += len(chunk.face_ids)
+        yield state.searchable(chunk)
+        progress(state.record, loaded)
 
 
 def _score(derivation: Derivation, embeddings: FloatRows) -> tuple[Scores, Scores]:

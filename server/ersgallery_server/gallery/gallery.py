@@ -24,6 +24,7 @@ from ersgallery_server.store import (
     Replay,
     RequestIdReused,
     Store,
+    StoreError,
     WriteTransaction,
 )
 from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, SeveralFaces, StoredFaces
