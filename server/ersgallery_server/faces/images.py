@@ -57,8 +57,10 @@ def decode_image(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
             image.load()
             return _to_rgb(_upright(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow's own limit may be the lower one.
+        limit = min(limits.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.max_pixels))
         raise ImageRejected(
-            FailureReason.IMAGE_TOO_LARGE, f"the image has too many pixels; the limit is {limits.max_pixels} pixels"
+            FailureReason.IMAGE_TOO_LARGE, f"the image has too many pixels; the limit is {limit} pixels"
         ) from error
     except (ImageRejected, MemoryError):
         raise

@@ -62,7 +62,8 @@ def _providers(device: str) -> list[Any]:
         raise DeviceUnavailable(
             f"{device} was asked for, but this ONNX Runtime has no CUDA provider; install the extra `gpu`"
         )
-    onnxruntime.preload_dlls()
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: finds CUDA in NVIDIA's wheels
+        onnxruntime.preload_dlls()
     return [(_CUDA, {"device_id": int(match.group(1)) if match else 0}), _CPU]
 
 

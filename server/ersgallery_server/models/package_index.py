@@ -53,7 +53,7 @@ def configured_index() -> PackageIndex:
 def open_session(index: PackageIndex) -> requests.Session:
     """Open an HTTP session that retries, and that shows the index's credentials to its own host only."""
     session = requests.Session()
-    retrying = HTTPAdapter(max_retries=Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504)))
+    retrying = HTTPAdapter(max_retries=Retry(total=2, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504)))
     session.mount("https://", retrying)
     session.mount("http://", retrying)
     session.auth = _IndexAuth(index.url)

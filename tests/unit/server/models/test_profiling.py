@@ -1,6 +1,7 @@
 """A profile is made from a cluster of spoilt faces that stands out, and from nothing else."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,12 @@ from tests.support.images import encode
 from tests.support.package_index import sdist
 
 MODEL = dataclasses.replace(default_model(), dimension=48, centred=True)
-PLAN = ProfilePlan(min_identities=100, dominance=5.0, sampling=SamplingPlan(held_per_level=5))
+PLAN = ProfilePlan(
+    min_identities=100, dominance=5.0, sampling=SamplingPlan(held_per_level=2, held_severities=(0.5, 1.0))
+)
 
 
+@functools.cache
 def faces(identities: int = 240) -> AlignedFaces:
     """Return coarse patterns, each its own identity with two photographs."""
     rng = np.random.default_rng(1)
