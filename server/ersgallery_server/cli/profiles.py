@@ -39,7 +39,7 @@ def make(name: str, source: Path, output: Path, seed: int, device: str, threads:
     from ersgallery_server.faces.sessions import Inference
     from ersgallery_server.models.catalogue import find_model
     from ersgallery_server.models.profile_file import write_profile
-    from ersgallery_server.models.profiling import AlignedFaces, ProfilePlan, make_profile
+    from ersgallery_server.profiling import AlignedFaces, ProfilePlan, make_profile
 
     command = f"ersgallery-server profiles make --model {name} --faces {source.name} --output {output.name}"
     provenance = {

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ersgallery_server.models.errors import CalibrationFailed
 from ersgallery_server.models.manifest import ModelPackage, Role
 from ersgallery_server.models.profile_file import ProfileFile, rounded
-from ersgallery_server.models.profiling.aligned_faces import AlignedFaces
-from ersgallery_server.models.profiling.figures import held_out_figures
-from ersgallery_server.models.profiling.linkage import single_linkage
-from ersgallery_server.models.profiling.samples import (
+from ersgallery_server.profiling.aligned_faces import AlignedFaces
+from ersgallery_server.profiling.figures import held_out_figures
+from ersgallery_server.profiling.linkage import single_linkage
+from ersgallery_server.profiling.samples import (
     Embed,
     Sample,
     Samples,

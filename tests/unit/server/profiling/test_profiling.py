@@ -9,11 +9,11 @@ import pytest
 from ersgallery_server.faces.degrade import Degradation
 from ersgallery_server.models.catalogue import default_model
 from ersgallery_server.models.errors import CalibrationFailed
-from ersgallery_server.models.profiling import AlignedFaces, ProfilePlan, make_profile
-from ersgallery_server.models.profiling.figures import auc
-from ersgallery_server.models.profiling.linkage import single_linkage
-from ersgallery_server.models.profiling.maker import largest_gamma
-from ersgallery_server.models.profiling.samples import SamplingPlan, choose_samples
+from ersgallery_server.profiling import AlignedFaces, ProfilePlan, make_profile
+from ersgallery_server.profiling.figures import auc
+from ersgallery_server.profiling.linkage import single_linkage
+from ersgallery_server.profiling.maker import largest_gamma
+from ersgallery_server.profiling.samples import SamplingPlan, choose_samples
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components

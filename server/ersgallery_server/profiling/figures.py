@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_server.models.profiling.samples import Sample
+from ersgallery_server.profiling.samples import Sample
 
 _QUANTILES = (0.005, 0.05, 0.5, 0.95)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_server.faces.degrade import Degradation, degrade
-from ersgallery_server.models.profiling.aligned_faces import AlignedFaces
+from ersgallery_server.profiling.aligned_faces import AlignedFaces
 
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 _BATCH = 32

@@ -1,6 +1,0 @@
-"""Make a recognizability profile from faces that are degraded on purpose."""
-
-from ersgallery_server.models.profiling.aligned_faces import AlignedFaces
-from ersgallery_server.models.profiling.maker import ProfilePlan, make_profile
-
-__all__ = ["AlignedFaces", "ProfilePlan", "make_profile"]
