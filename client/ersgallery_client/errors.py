@@ -39,6 +39,7 @@
      +- Cancelled
      +- AccessDenied
      +- ServerFault                     INTERNAL: the server's log has more
+     |   +- IndexBehind                 stored, but searches do not know of it until the index is built anew
      |   +- UnexpectedAnswer            the server breaks the contract, or is of another version
      +- ClientClosed                    the client was used after close()
 
@@ -237,6 +238,10 @@ class AccessDenied(GalleryError):
 
 class ServerFault(GalleryError):
     """The server failed; its log has more."""
+
+
+class IndexBehind(ServerFault):
+    """The gallery's index could not follow the store; the text says whether the change is stored."""
 
 
 class UnexpectedAnswer(ServerFault):

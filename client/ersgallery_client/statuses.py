@@ -46,6 +46,7 @@ BY_REASON: Final[Mapping[str, type[GalleryError]]] = MappingProxyType(
         "SHUTTING_DOWN": errors.ShuttingDown,
         "STORE_UNAVAILABLE": errors.StoreUnavailable,
         "INTERNAL": errors.ServerFault,
+        "INDEX_BEHIND": errors.IndexBehind,
         "CANCELLED": errors.Cancelled,
     }
 )

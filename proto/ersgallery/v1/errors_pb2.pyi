@@ -80,6 +80,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """INVALID_ARGUMENT, only for one item of a list or template: it has several faces where one is wanted."""
     ERROR_REASON_DEVICE_FULL: _ErrorReason.ValueType  # 29
     """RESOURCE_EXHAUSTED: the memory of the device cannot hold more faces; the message names what it would take."""
+    ERROR_REASON_INDEX_BEHIND: _ErrorReason.ValueType  # 30
+    """INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
+    says which. Updating the gallery or restarting the server builds the index anew.
+    """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 26
     """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 
@@ -150,6 +154,10 @@ ERROR_REASON_SEVERAL_FACES: ErrorReason.ValueType  # 28
 """INVALID_ARGUMENT, only for one item of a list or template: it has several faces where one is wanted."""
 ERROR_REASON_DEVICE_FULL: ErrorReason.ValueType  # 29
 """RESOURCE_EXHAUSTED: the memory of the device cannot hold more faces; the message names what it would take."""
+ERROR_REASON_INDEX_BEHIND: ErrorReason.ValueType  # 30
+"""INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
+says which. Updating the gallery or restarting the server builds the index anew.
+"""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 26
 """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 global___ErrorReason = ErrorReason
