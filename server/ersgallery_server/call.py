@@ -1,29 +1,58 @@
 """What a handler knows of the call it serves, whatever transport brought it."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, wait
-from dataclasses import dataclass
-from typing import TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from ersgallery_server.errors import Cancelled, DeadlineExceeded
 
 T = TypeVar("T")
 
 
-def _never(_callback: Callable[[], None]) -> bool:
-    return True
+class Cancellation:
+    """Whether the caller went away; it drops what the call's thread waits for then.
+
+    A transport is told once per call, and nothing of a finished wait is kept: a stream may wait a million times.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._happened = False
+        self._waited: Future[Any] | None = None
+
+    def happen(self) -> None:
+        """Drop what is waited for, now and later, if it has not begun."""
+        with self._lock:
+            self._happened = True
+            waited = self._waited
+        if waited is not None:
+            waited.cancel()
+
+    @contextmanager
+    def dropping(self, future: "Future[Any]") -> Iterator[None]:
+        """Drop a future when the caller goes away while the block runs, or has gone before it."""
+        with self._lock:
+            self._waited = future
+            happened = self._happened
+        if happened:
+            future.cancel()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waited = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A deadline on the monotonic clock (None: none) and a way to learn that the caller went away.
-
-    `on_cancel` registers a callback and returns False when the call has already ended.
-    """
+    """A deadline on the monotonic clock (None: none) and the cancellation of one call, which one thread serves."""
 
     deadline_s: float | None = None
-    on_cancel: Callable[[Callable[[], None]], bool] = _never
+    cancellation: Cancellation = field(default_factory=Cancellation)
 
     def wait(self, future: "Future[T]") -> T:
         """Return the future's result; where the caller goes away or the deadline passes first, drop what has not begun.
@@ -31,14 +60,9 @@ class Call:
         Work that has begun runs to its end, so that DeadlineExceeded and Cancelled always mean: nothing was done.
         Raises these two, or what the work raised.
         """
-
-        def drop() -> None:
-            future.cancel()
-
-        if not self.on_cancel(drop):
-            drop()
         try:
-            return self._result(future)
+            with self.cancellation.dropping(future):
+                return self._result(future)
         except CancelledError:
             raise Cancelled from None
 

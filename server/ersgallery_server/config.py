@@ -32,6 +32,7 @@ class Settings:
     inference_device: str = "cpu"
     inference_threads: int = 0
     unary_threads: int = 64
+    max_waiting_calls: int = 1024
     max_streams: int = 16
     max_message_bytes: int = 64 * MIB
     max_waiting_searches: int = 1024

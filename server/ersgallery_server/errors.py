@@ -14,8 +14,9 @@
      +- DeadlineExceeded       the deadline passed before the work began
      +- ShuttingDown           the server drains
      +- Cancelled              the caller went away before the work began
+     +- IndexBehind            the store went ahead and a gallery's index could not follow
 
-`transport/status.py` holds the one table from all errors to statuses.
+`status.py` holds the one table from all errors to statuses.
 """
 
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class ProfileModelMismatch(ServiceError):
     """A profile belongs to another model than the gallery's."""
 
     def __init__(self, profile: str, model: str, wanted: str) -> None:
-        super().__init__(f"profile {profile} is of model {model!r}, the gallery's faces of {wanted!r}")
+        super().__init__(f"profile {profile} is of model {model}, the gallery's faces of {wanted}")
 
 
 class ModelNotInstalled(ServiceError):
@@ -131,3 +132,23 @@ class Cancelled(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the call was cancelled")
+
+
+class IndexBehind(ServiceError):
+    """A gallery's index could not follow the store; what it would take to search is in the log and the text."""
+
+    def __init__(self, outcome: str, gallery_id: str) -> None:
+        super().__init__(
+            f"{outcome}: the index of gallery {gallery_id!r} could not follow what is stored; updating the gallery or "
+            "restarting the server builds it anew, and the server's log has more"
+        )
+
+    @classmethod
+    def after_commit(cls, gallery_id: str) -> "IndexBehind":
+        """Return the error of a change that is durable and that no search knows of."""
+        return cls("the change is stored, but searches do not know of it", gallery_id)
+
+    @classmethod
+    def before_commit(cls, gallery_id: str) -> "IndexBehind":
+        """Return the error of a change that would be scored under settings that are no longer the gallery's."""
+        return cls("nothing was stored", gallery_id)

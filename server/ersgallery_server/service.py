@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,7 @@ from ersgallery_server.values import GalleryRecord, ProfileVersion
 
 PAGE_ROWS = 1000
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class StartError(Exception):
@@ -53,21 +54,25 @@ class Service:
     ) -> None:
         """Open everything and load all galleries. Raises DataDirectoryInUse, StoreUnavailable, DeviceUnavailable."""
         self._settings = settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(settings.data_dir)
-        self._store = Store.open(settings.store_url)
-        _add_catalogued_profiles(self._store)
-        self._models = Models(self._open_pipeline, max_waiting_images=settings.max_waiting_images)
-        self._galleries = Galleries(
-            self._store, self._models, device=settings.device, max_waiting_searches=settings.max_waiting_searches
-        )
-        self._galleries.load(progress)
-        self._server = GrpcServer(settings, self._handlers())
+        with ExitStack() as opened:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            opened.callback(_lock(settings.data_dir).release)
+            self._store = opened.enter_context(Store.open(settings.store_url))
+            _add_catalogued_profiles(self._store)
+            self._models = Models(self._open_pipeline, max_waiting_images=settings.max_waiting_images)
+            opened.callback(self._models.close)
+            self._galleries = Galleries(
+                self._store, self._models, device=settings.device, max_waiting_searches=settings.max_waiting_searches
+            )
+            opened.callback(self._galleries.close)
+            self._galleries.load(progress)
+            self._server = GrpcServer(settings, self._handlers())
+            self._opened = opened.pop_all()
 
     @property
     def address(self) -> str:
         """Return host:port as it is served."""
-        return f"{self._settings.host}:{self._server.port}"
+        return self._server.address
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -80,11 +85,11 @@ class Service:
     ) -> None:
         """Finish what was accepted, then close in the order of dependence."""
         log.info("draining", timeout_s=self._settings.drain_timeout_s)
-        self._server.drain(self._settings.drain_timeout_s)
-        self._galleries.close()
-        self._models.close()
-        self._store.close()
-        self._lock.release()
+        with self._opened:
+            if not self._server.drain(self._settings.drain_timeout_s):
+                log.warning(
+                    "calls were still under way at the end of the drain", timeout_s=self._settings.drain_timeout_s
+                )
         log.info("stopped")
 
     def _handlers(self) -> list[object]:
@@ -109,7 +114,7 @@ class Service:
 
 
 def _lock(data_dir: Path) -> FileLock:
-    lock = FileLock(data_dir / "server.lock")
+    lock = FileLock(data_dir / "server.lock", thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

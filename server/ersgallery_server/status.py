@@ -45,6 +45,7 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     stored.StoreClosed: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
     stored.StoreUnavailable: (Code.UNAVAILABLE, "STORE_UNAVAILABLE"),
     errors.Cancelled: (Code.CANCELLED, "CANCELLED"),
+    errors.IndexBehind: (Code.INTERNAL, "INTERNAL"),
 }
 """Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
 
@@ -53,7 +54,7 @@ HANDLED_INSIDE: frozenset[type[Exception]] = frozenset(
 )
 """Errors that never reach a caller: retried by the gallery, or raised before the server serves."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 def to_status(error: Exception) -> status_pb2.Status:

@@ -21,45 +21,50 @@ class WorkQueue(Generic[J]):
         self._name = name
         self._limit = limit
         self._jobs: deque[J] = deque()
-        self._closed = False
+        self._refusal: Callable[[], Exception] | None = None
         self._changed = threading.Condition()
 
-    def __len__(self) -> int:
-        return len(self._jobs)
-
     def offer(self, job: J) -> None:
-        """Add a job; raises Overloaded at the limit and ShuttingDown after close."""
+        """Add a job; raises Overloaded at the limit, and what `close` said after it."""
         with self._changed:
-            if self._closed:
-                raise ShuttingDown
+            self._refuse_if_closed()
             if len(self._jobs) >= self._limit:
                 raise Overloaded(self._name, self._limit)
             self._jobs.append(job)
             self._changed.notify()
 
     def push(self, job: J) -> None:
-        """Add a job whatever the limit; raises ShuttingDown after close."""
+        """Add a job whatever the limit; raises what `close` said after it."""
         with self._changed:
-            if self._closed:
-                raise ShuttingDown
+            self._refuse_if_closed()
             self._jobs.append(job)
             self._changed.notify()
 
-    def take(self, fits: Callable[[list[J], J], bool]) -> list[J]:
-        """Wait for work and return the longest run from the front in which each job fits those before it.
+    def take(self, weight: Callable[[J], int], most: int, alike: Callable[[J, J], bool]) -> list[J]:
+        """Wait for work and return the longest run from the front that may be done together.
 
-        An empty list says that the queue is closed and everything was taken.
+        Each job is alike to the first, and all weigh no more than `most`; the first is taken whatever it weighs. An
+        empty list says that the queue is closed and everything was taken.
         """
         with self._changed:
-            while not self._jobs and not self._closed:
+            while not self._jobs and self._refusal is None:
                 self._changed.wait()
             taken: list[J] = []
-            while self._jobs and (not taken or fits(taken, self._jobs[0])):
+            total = 0
+            while self._jobs:
+                job = self._jobs[0]
+                total += weight(job)
+                if taken and (total > most or not alike(taken[0], job)):
+                    break
                 taken.append(self._jobs.popleft())
             return taken
 
-    def close(self) -> None:
-        """Take no more jobs; those that wait are still given out."""
+    def close(self, refusal: Callable[[], Exception] = ShuttingDown) -> None:
+        """Take no more jobs and refuse them with this error; those that wait are still given out."""
         with self._changed:
-            self._closed = True
+            self._refusal = self._refusal or refusal
             self._changed.notify_all()
+
+    def _refuse_if_closed(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal()

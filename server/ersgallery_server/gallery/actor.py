@@ -6,14 +6,14 @@ needs the owner run between the batches, in the order in which they came.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
 
-from ersgallery_server.errors import DeadlineExceeded
+from ersgallery_server.errors import DeadlineExceeded, IndexBehind, ShuttingDown
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.search import ProbeSet, SearchAnswer, answer_batch
 from ersgallery_server.gallery.state import GalleryState
@@ -23,7 +23,7 @@ MAX_BATCH_ROWS = 4096
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,11 +37,23 @@ class SearchJob:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OwnerJob:
-    """Anything else that needs the owner; it may return a new state."""
+class ReadJob:
+    """Anything else that only reads."""
 
-    work: Callable[[GalleryState], tuple[GalleryState, Any]]
-    answer: Future[Any]
+    work: Callable[[GalleryState], Any]
+    answer: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChangeJob:
+    """What follows a commit: it makes the next state."""
+
+    revision: int
+    change: Callable[[GalleryState], GalleryState]
+    answer: Future[None]
+
+
+Job = SearchJob | ReadJob | ChangeJob
 
 
 class IndexActor:
@@ -49,7 +61,7 @@ class IndexActor:
 
     def __init__(self, state: GalleryState, *, max_waiting: int) -> None:
         self._state = state
-        self._queue: WorkQueue[SearchJob | OwnerJob] = WorkQueue(f"gallery {state.record.gallery_id}", max_waiting)
+        self._queue: WorkQueue[Job] = WorkQueue(f"gallery {state.record.gallery_id}", max_waiting)
         self._thread = threading.Thread(target=self._run, name=f"index-{state.record.gallery_id}", daemon=True)
         self._thread.start()
 
@@ -68,63 +80,90 @@ class IndexActor:
 
     def ask(self, work: Callable[[GalleryState], T]) -> Future[T]:
         """Queue something to read on the owner's thread; raises Overloaded at the limit."""
-        answer: Future[T] = Future()
-        self._queue.offer(OwnerJob(lambda state: (state, work(state)), answer))
-        return answer
+        job = ReadJob(work)
+        self._queue.offer(job)
+        return job.answer
 
-    def mutate(self, change: Callable[[GalleryState], GalleryState], answer: Future[None]) -> None:
-        """Queue a change that is already committed; it is never refused. The answer resolves when it is searchable."""
+    def mutate(self, revision: int, change: Callable[[GalleryState], GalleryState], answer: "Future[None]") -> None:
+        """Queue the change of a committed revision; it is never refused, and a caller cannot take it back.
+
+        The answer resolves when it is searchable, or with IndexBehind where the index could not take it.
+        """
         answer.set_running_or_notify_cancel()
-        self._queue.push(OwnerJob(lambda state: (change(state), None), answer))
+        self._queue.push(ChangeJob(revision, change, answer))
 
-    def close(self) -> None:
-        """Answer what waits, then stop."""
-        self._queue.close()
+    def close(self, refusal: Callable[[], Exception] = ShuttingDown) -> None:
+        """Answer what waits, then stop; whoever comes later is refused with this error."""
+        self._queue.close(refusal)
         self._thread.join()
 
     def _run(self) -> None:
-        while jobs := self._queue.take(_fits):
-            if isinstance(jobs[0], OwnerJob):
-                self._own(jobs[0])
-            else:
-                self._search([job for job in jobs if isinstance(job, SearchJob)])
+        while jobs := self._queue.take(_weight, MAX_BATCH_ROWS, _are_searches):
+            match jobs[0]:
+                case ChangeJob() as job:
+                    self._change(job)
+                case ReadJob() as job:
+                    self._read(job)
+                case SearchJob():
+                    self._search([job for job in jobs if isinstance(job, SearchJob) and _begin(job)])
 
-    def _own(self, job: OwnerJob) -> None:
-        if not job.answer.running() and not job.answer.set_running_or_notify_cancel():
+    def _change(self, job: ChangeJob) -> None:
+        try:
+            self._state = job.change(self._state)
+        except Exception as error:
+            gallery_id = self._state.record.gallery_id
+            self._state = replace(self._state, behind_since=self._state.behind_since or job.revision)
+            behind = IndexBehind.after_commit(gallery_id)
+            behind.__cause__ = error
+            job.answer.set_exception(behind)
+            log.critical(
+                "the index could not take a committed change; update the gallery or restart the server to rebuild it",
+                gallery=gallery_id,
+                revision=job.revision,
+                exc_info=error,
+            )
+        else:
+            job.answer.set_result(None)
+
+    def _read(self, job: ReadJob) -> None:
+        if not job.answer.set_running_or_notify_cancel():
             return
         try:
-            self._state, result = job.work(self._state)
+            result = job.work(self._state)
         except Exception as error:  # noqa: BLE001 - the waiting caller gets it, the owner lives on
             job.answer.set_exception(error)
         else:
             job.answer.set_result(result)
 
-    def _search(self, jobs: list[SearchJob]) -> None:
-        alive = [job for job in jobs if _still_wanted(job)]
-        if not alive:
+    def _search(self, jobs: Sequence[SearchJob]) -> None:
+        if not jobs:
             return
         try:
-            answers = answer_batch(self._state, [(job.probes, job.overrides) for job in alive])
-        except Exception as error:
-            log.exception("search failed", gallery=self._state.record.gallery_id)
-            for job in alive:
-                job.answer.set_exception(error)
+            answers = answer_batch(self._state, [(job.probes, job.overrides) for job in jobs])
+        except Exception as error:  # noqa: BLE001 - as above
+            self._search_failed(jobs, error)
             return
-        for job, answer in zip(alive, answers, strict=True):
-            if isinstance(answer, Exception):
-                job.answer.set_exception(answer)
-            else:
-                job.answer.set_result(answer)
+        for job, answer in zip(jobs, answers, strict=True):
+            job.answer.set_result(answer)
+
+    def _search_failed(self, jobs: Sequence[SearchJob], error: Exception) -> None:
+        """Let no job suffer from another that happened to wait with it."""
+        if len(jobs) == 1:
+            jobs[0].answer.set_exception(error)
+            return
+        for job in jobs:
+            self._search([job])
 
 
-def _fits(taken: list[SearchJob | OwnerJob], job: SearchJob | OwnerJob) -> bool:
-    if isinstance(job, OwnerJob) or isinstance(taken[0], OwnerJob):
-        return False
-    rows = sum(len(other.probes) for other in taken if isinstance(other, SearchJob))
-    return rows + len(job.probes) <= MAX_BATCH_ROWS
+def _weight(job: Job) -> int:
+    return len(job.probes) if isinstance(job, SearchJob) else 1
 
 
-def _still_wanted(job: SearchJob) -> bool:
+def _are_searches(job: Job, other: Job) -> bool:
+    return isinstance(job, SearchJob) and isinstance(other, SearchJob)
+
+
+def _begin(job: SearchJob) -> bool:
     """Begin a job, unless its caller went away or its deadline has passed."""
     if not job.answer.set_running_or_notify_cancel():
         return False

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import structlog
 from ersgallery_index import Derivation, FloatRows, IndexRows, Scores, parse_device
 
 from ersgallery_server.call import Call
@@ -16,14 +15,12 @@ from ersgallery_server.gallery.acquisition import Acquirer
 from ersgallery_server.gallery.actor import IndexActor
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.models import Models
-from ersgallery_server.gallery.state import GalleryState, empty_state
+from ersgallery_server.gallery.state import GalleryState, new_index, state_of
 from ersgallery_server.store import GalleryNotFound, Store, WriteTransaction
 from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion, StoredFaces
 
 LOAD_CHUNK_ROWS = 16_384
 PAGE_ROWS = 1000
-
-log = structlog.get_logger()
 
 Progress = Callable[[GalleryRecord, int], None]
 """Gets a gallery's record and the number of its faces loaded so far."""
@@ -70,50 +67,58 @@ class Galleries:
             raise GalleryNotFound(gallery_id)
         return gallery
 
+    def serving(self, record: GalleryRecord) -> Gallery | None:
+        """Return the gallery of a record that was read; None where it was deleted since, or is just being made."""
+        with self._lock:
+            gallery = self._galleries.get(record.gallery_id)
+        return gallery if gallery is not None and gallery.record.key == record.key else None
+
     def create(self, gallery_id: str, settings: GallerySettings, profile: ProfileVersion, call: Call) -> Gallery:
-        """Make an empty gallery; raises GalleryExists, or InvalidPolicy for impossible settings."""
-        settings.policy(profile.profile)
+        """Make an empty gallery; raises GalleryExists, InvalidPolicy for impossible settings, and DeviceFull."""
+        # Before the commit: a gallery in the store without an index would answer nothing until the next start.
+        index = new_index(settings, profile.profile, self._device)
+        opened: list[Gallery] = []
         call.wait(
             self._store.submit(
                 lambda transaction: transaction.create_gallery(gallery_id, settings, profile.key),
-                lambda record: self._open(empty_state(record, {}, self._device)),
+                lambda record: opened.append(self._open(state_of(record, index, {}))),
             )
         )
-        return self.get(gallery_id)
+        return opened[0]
 
     def update(self, gallery_id: str, change: GalleryChange, version: int | None, call: Call) -> GalleryRecord:
         """Change a gallery's settings; where its profile or enhancement changes, re-score and rebuild first.
 
         The rebuild runs on the store's writer thread: nothing else can be written until it has read all faces, and
         searches are answered from the old index until the new one is swapped in.
-        Raises GalleryNotFound, VersionMismatch, ProfileModelMismatch, InvalidPolicy.
+        Raises GalleryNotFound, VersionMismatch, ProfileModelMismatch, InvalidPolicy, and IndexBehind where the settings
+        are stored and the index could not follow.
         """
         gallery = self.get(gallery_id)
-        _require_same_model(gallery.record, change)
-
-        def changed(settings: GallerySettings) -> GallerySettings:
-            settings = replace(settings, **change.fields)
-            settings.policy((change.profile or gallery.record.profile).profile)
-            return settings
 
         def work(transaction: WriteTransaction) -> GalleryRecord:
-            record = transaction.update_gallery(gallery_id, changed, version)
-            if change.profile and change.profile.key != record.profile.key:
-                transaction.rescore(record.key, change.profile.key, partial(_score, Derivation(change.profile.profile)))
+            present = transaction.gallery(gallery_id)
+            if present.key != gallery.record.key:  # deleted and made anew since it was looked up
+                raise GalleryNotFound(gallery_id)
+            _require_same_model(present, change)
+            transaction.update_gallery(gallery_id, lambda settings: _changed(settings, change, present), version)
+            if change.profile and change.profile.key != present.profile.key:
+                score = partial(_score, Derivation(change.profile.profile))
+                transaction.rescore(present.key, change.profile.key, score)
             return transaction.gallery(gallery_id)
 
         done: Future[None] = Future()
-
-        def index(record: GalleryRecord) -> None:
-            gallery.take_settings(record, self._build, done)
-
-        record = call.wait(self._store.submit(work, index))
+        record = call.wait(
+            self._store.submit(work, lambda record: gallery.take_settings(record, self._build, done)),
+        )
         done.result()
         return record
 
     def delete(self, gallery_id: str, version: int | None, call: Call) -> int:
-        """Delete a gallery with all that it holds; return how many faces it had."""
-        self.get(gallery_id)
+        """Delete a gallery with all that it holds and return how many faces it had.
+
+        Raises GalleryNotFound and VersionMismatch.
+        """
         return call.wait(
             self._store.submit(
                 lambda transaction: transaction.delete_gallery(gallery_id, version),
@@ -125,30 +130,33 @@ class Galleries:
         """Flush the counts, answer what waits and stop every owner."""
         with self._lock:
             galleries, self._galleries = self._galleries, {}
-        flushes = [gallery.flush_counts() for gallery in galleries.values()]
-        for flush in flushes:
-            if flush is not None:
-                flush.result()
+        for gallery in galleries.values():
+            gallery.flush_counts()
         for gallery in galleries.values():
             gallery.close()
 
-    def _open(self, state: GalleryState) -> None:
+    def _open(self, state: GalleryState) -> Gallery:
         profile = state.record.profile.profile
         actor = IndexActor(state, max_waiting=self._max_waiting)
         gallery = Gallery(self._store, actor, Acquirer(profile.model, profile.dimension, self._models))
         with self._lock:
             self._galleries[state.record.gallery_id] = gallery
+        return gallery
 
     def _forget(self, gallery_id: str) -> None:
         with self._lock:
             gallery = self._galleries.pop(gallery_id)
-        threading.Thread(target=gallery.close, name=f"close-{gallery_id}").start()
+        gone = partial(GalleryNotFound, gallery_id)
+        # On a thread of its own: the writer must not wait for the searches that are still to be answered.
+        threading.Thread(target=gallery.close, args=(gone,), name=f"close-{gallery_id}").start()
 
     def _build(self, record: GalleryRecord, progress: Progress = _silent) -> GalleryState:
         """Build a gallery's index from the store; nothing else may write meanwhile."""
         with self._store.snapshot(record.key, LOAD_CHUNK_ROWS) as snapshot:
-            state = empty_state(snapshot.gallery, self._store.subject_ids(record.key), self._device)
-            state.index.restore(snapshot.gallery.revision, _derived(state, snapshot.chunks, progress))
+            found = snapshot.gallery
+            index = new_index(found.settings, found.profile.profile, self._device)
+            state = state_of(found, index, self._store.subject_ids(record.key))
+            state.index.restore(found.revision, _derived(state, snapshot.chunks, progress))
         return state
 
 
@@ -165,7 +173,20 @@ def _score(derivation: Derivation, embeddings: FloatRows) -> tuple[Scores, Score
     return derived.ers, derived.raw_ers
 
 
-def _require_same_model(record: GalleryRecord, change: GalleryChange) -> None:
-    wanted = record.profile.profile.model
-    if change.profile and change.profile.profile.model != wanted:
-        raise ProfileModelMismatch(change.profile.reference, change.profile.profile.model, wanted)
+def _changed(settings: GallerySettings, change: GalleryChange, present: GalleryRecord) -> GallerySettings:
+    """Return changed settings; raises InvalidPolicy for impossible ones."""
+    settings = replace(settings, **change.fields)
+    settings.policy((change.profile or present.profile).profile)
+    return settings
+
+
+def _require_same_model(present: GalleryRecord, change: GalleryChange) -> None:
+    if change.profile is None:
+        return
+    wanted, given = present.profile.profile, change.profile.profile
+    if (given.model, given.dimension) != (wanted.model, wanted.dimension):
+        raise ProfileModelMismatch(
+            change.profile.reference,
+            f"{given.model!r} with {given.dimension} numbers",
+            f"{wanted.model!r} with {wanted.dimension}",
+        )

@@ -4,12 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from ersgallery_index import Verification, verify, verify_subject
 
 from ersgallery_server.call import Call
+from ersgallery_server.errors import IndexBehind, ShuttingDown
 from ersgallery_server.gallery.acquisition import Acquired, Acquirer, count_acquisitions
 from ersgallery_server.gallery.actor import IndexActor
 from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan, EnrollmentReport, ItemError
@@ -27,7 +29,7 @@ from ersgallery_server.store import (
     StoreError,
     WriteTransaction,
 )
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, SeveralFaces, StoredFaces
+from ersgallery_server.values import AcquisitionCounts, GalleryRecord, SeveralFaces, StoredFaces
 
 COUNTS_KEPT_S = 5.0
 """Counts of probes wait so long for company; a killed server forgets at most these."""
@@ -112,57 +114,52 @@ class Gallery:
         """Store a batch and return once it is searchable.
 
         `request` is (request_id, fingerprint of the body); a repetition returns the first answer as `encode` made it.
-        A profile that changes while faces are scored makes the scoring start again.
+        A profile that changes while faces are scored makes the scoring start again. Raises IndexBehind where the index
+        could not take what was stored.
         """
         if request and (first := self._first_answer(*request)):
-            return self._after_owner(first, call)
+            return self._repeat(first, call)
         members = [() if isinstance(item, Exception) else item.members for item in items]
         sources = [member.source for group in members for member in group]
-        acquired = iter(self._acquire(sources, None, call))
+        outcomes = self._acquire(sources, None, call)
+        acquired = iter(outcomes)
         groups = [[next(acquired) for _ in group] for group in members]
-        acquisitions = count_acquisitions(sources, [outcome for group in groups for outcome in group])
+        batch = _Batch(items, groups, count_acquisitions(sources, outcomes), request, encode)
         while True:
+            state = self.state
             try:
-                return self._enroll(items, groups, acquisitions, request, encode, call)
+                return self._store_batch(batch, state, call)
             except ProfileChanged:
-                self._after_owner(None, call)
+                now = self._owners_state(call)
+                if now.record.version == state.record.version:
+                    raise IndexBehind.before_commit(state.record.gallery_id) from None
 
-    def _enroll(
-        self,
-        items: Sequence[EnrollmentItem | ItemError],
-        groups: Sequence[Sequence[Acquired]],
-        acquisitions: AcquisitionCounts,
-        request: tuple[str, bytes] | None,
-        encode: Callable[[EnrollmentReport], bytes],
-        call: Call,
-    ) -> EnrollmentReport | Replay:
-        state = self.state
-        settings = state.record.settings
+    def _store_batch(self, batch: "_Batch", state: GalleryState, call: Call) -> EnrollmentReport | Replay:
+        """Score and store a batch as the gallery is in `state`; raises ProfileChanged where it no longer is."""
+        gate, settings = state.policy.gamma_gallery, state.record.settings
         plan = EnrollmentPlan(
-            items,
-            groups,
+            batch.items,
+            batch.groups,
             state.derivation,
-            gate=state.policy.gamma_gallery,
+            gate=gate,
             low_ers=settings.low_ers,
             store_images=settings.store_images,
         )
-
-        def work(transaction: WriteTransaction) -> Enrolled | Replay:
-            return transaction.enroll(
+        committed = self._commit(
+            lambda transaction: transaction.enroll(
                 state.record.key,
                 state.record.profile.key,
                 plan.faces,
-                counts=acquisitions + plan.counts,
-                gate=state.policy.gamma_gallery,
-                request=request,
-                respond=lambda enrolled: encode(plan.report(enrolled)),
-            )
-
-        def index(state: GalleryState, committed: Enrolled | Replay) -> GalleryState:
-            return state if isinstance(committed, Replay) else _index_enrolled(state, plan, committed)
-
-        committed = self._commit(work, index, call)
-        return committed if isinstance(committed, Replay) else plan.report(committed)
+                counts=batch.acquisitions + plan.counts,
+                gate=gate,
+                request=batch.request,
+                respond=lambda enrolled: batch.encode(plan.report(enrolled)),
+            ),
+            lambda done: done.revision,
+            lambda state, done: state if isinstance(done, Replay) else _index_enrolled(state, plan, done),
+            call,
+        )
+        return self._repeat(committed, call) if isinstance(committed, Replay) else plan.report(committed)
 
     def write(self, work: Callable[[WriteTransaction], T], call: Call) -> T:
         """Run a transaction that changes nothing in the index, such as a subject's metadata."""
@@ -174,6 +171,7 @@ class Gallery:
         ids = np.array([face_id], np.int64)
         return self._commit(
             lambda transaction: transaction.delete_face(key, subject_id, face_id),
+            lambda revision: revision,
             lambda state, revision: remove_faces(state, ids, revision),
             call,
         )
@@ -183,6 +181,7 @@ class Gallery:
         key = self.record.key
         return self._commit(
             lambda transaction: transaction.delete_subject(key, subject_id),
+            lambda deleted: deleted.revision,
             lambda state, deleted: remove_subject(state, deleted.subject_key, deleted.face_ids, deleted.revision),
             call,
         )
@@ -190,14 +189,17 @@ class Gallery:
     def _commit(
         self,
         work: Callable[[WriteTransaction], T],
+        revision: Callable[[T], int],
         change: Callable[[GalleryState, T], GalleryState],
         call: Call,
     ) -> T:
         """Store first, then index; return what the store gave once the owner has made the change that follows."""
         done: Future[None] = Future()
-        committed = call.wait(
-            self._store.submit(work, lambda result: self._actor.mutate(lambda state: change(state, result), done))
-        )
+
+        def follow(result: T) -> None:
+            self._actor.mutate(revision(result), lambda state: change(state, result), done)
+
+        committed = call.wait(self._store.submit(work, follow))
         done.result()
         return committed
 
@@ -206,34 +208,37 @@ class Gallery:
     ) -> None:
         """Take settings that were committed; on the store's writer thread alone, in the order of the commits.
 
-        `rebuild` makes another state where the present index does not fit them. The settings committed before these are
-        compared, not those that answer now: the owner may not have come to them yet.
+        `rebuild` makes another state where the present index does not fit them; where it fails, the old state goes on
+        answering, and the next settings try again. The settings committed before these are compared, not those that
+        answer now: the owner may not have come to them yet. Raises IndexBehind.
         """
-        before, self._committed = self._committed, record
-        if record.profile.key == before.profile.key and _same_vectors(record.settings, before.settings):
-            self._actor.mutate(lambda state: change_settings(state, record), done)
+        if self.state.behind_since is None and _same_vectors(record, self._committed):
+            self._actor.mutate(record.revision, lambda state: change_settings(state, record), done)
         else:
-            rebuilt = rebuild(record)
-            self._actor.mutate(lambda _: rebuilt, done)
+            try:
+                rebuilt = rebuild(record)
+            except Exception as error:
+                raise IndexBehind.after_commit(record.gallery_id) from error
+            self._actor.mutate(record.revision, lambda _: rebuilt, done)
+        self._committed = record
 
-    def flush_counts(self) -> "Future[None] | None":
-        """Hand the probes' acquisition counts to the store; None when there is nothing to hand over."""
+    def flush_counts(self) -> None:
+        """Hand the probes' acquisition counts to the store."""
         with self._counting:
             counts, self._uncounted = self._uncounted, AcquisitionCounts()
             self._flushed_s = time.monotonic()
         if counts == AcquisitionCounts():
-            return None
+            return
         key = self.record.key
         try:
-            return self._store.submit(lambda transaction: transaction.add_counts(key, counts))
+            self._store.submit(lambda transaction: transaction.add_counts(key, counts))
         except StoreError:  # a search must not fail because its count cannot be written now
             with self._counting:
                 self._uncounted += counts
-            return None
 
-    def close(self) -> None:
-        """Answer what waits and stop the owner."""
-        self._actor.close()
+    def close(self, refusal: Callable[[], Exception] = ShuttingDown) -> None:
+        """Answer what waits and stop the owner; whoever comes later is refused with this error."""
+        self._actor.close(refusal)
 
     def _acquire(
         self, sources: Sequence[EmbeddingInput | ImageInput], several: SeveralFaces | None, call: Call
@@ -249,14 +254,33 @@ class Gallery:
             raise RequestIdReused(request_id)
         return Replay(stored.response, stored.revision)
 
-    def _after_owner(self, value: T, call: Call) -> T:
-        """Return a value after everything that the owner was given before has been done."""
-        call.wait(self._actor.ask(lambda _: None))
-        return value
+    def _repeat(self, first: Replay, call: Call) -> Replay:
+        """Return a first answer once it holds: what it speaks of is searchable, or was."""
+        state = self._owners_state(call)
+        if state.behind_since is not None and first.revision >= state.behind_since:
+            raise IndexBehind.after_commit(state.record.gallery_id)
+        return first
+
+    def _owners_state(self, call: Call) -> GalleryState:
+        """Return the state after everything that the owner was given before has been done."""
+        return call.wait(self._actor.ask(lambda state: state))
 
 
-def _same_vectors(settings: GallerySettings, others: GallerySettings) -> bool:
-    return settings.enhance_features == others.enhance_features
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """An enrolment whose faces were acquired: it may have to be scored more than once."""
+
+    items: Sequence[EnrollmentItem | ItemError]
+    groups: Sequence[Sequence[Acquired]]
+    acquisitions: AcquisitionCounts
+    request: tuple[str, bytes] | None
+    encode: Callable[[EnrollmentReport], bytes]
+
+
+def _same_vectors(record: GalleryRecord, other: GalleryRecord) -> bool:
+    """Tell whether an index built for one record holds the vectors of the other."""
+    same_features = record.settings.enhance_features == other.settings.enhance_features
+    return same_features and record.profile.key == other.profile.key
 
 
 def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolled) -> GalleryState:

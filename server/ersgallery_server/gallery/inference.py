@@ -1,10 +1,9 @@
 """The one thread that runs a model: photographs that wait together are embedded as one batch."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-
-import structlog
 
 from ersgallery_server.faces import AcquiredFace, AcquisitionFailure, FacePipeline
 from ersgallery_server.values import SeveralFaces
@@ -13,8 +12,6 @@ from ersgallery_server.work_queue import WorkQueue
 MAX_BATCH_IMAGES = 64
 
 Acquisition = AcquiredFace | AcquisitionFailure
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,26 +44,30 @@ class InferenceWorker:
         self._thread.join()
 
     def _run(self) -> None:
-        while jobs := self._queue.take(_fits):
-            wanted = [job for job in jobs if job.answer.set_running_or_notify_cancel()]
-            if wanted:
-                self._embed(wanted)
+        while jobs := self._queue.take(lambda job: len(job.images), MAX_BATCH_IMAGES, _same_policy):
+            self._embed([job for job in jobs if job.answer.set_running_or_notify_cancel()])
 
-    def _embed(self, jobs: list[ImageJob]) -> None:
-        images = [image for job in jobs for image in job.images]
+    def _embed(self, jobs: Sequence[ImageJob]) -> None:
+        if not jobs:
+            return
         try:
-            faces = self._pipeline.acquire(images, jobs[0].several)
-        except Exception as error:
-            log.exception("embedding failed", images=len(images))
-            for job in jobs:
-                job.answer.set_exception(error)
+            faces = self._pipeline.acquire([image for job in jobs for image in job.images], jobs[0].several)
+        except Exception as error:  # noqa: BLE001 - the waiting callers get it, the worker lives on
+            self._failed(jobs, error)
             return
         start = 0
         for job in jobs:
             job.answer.set_result(faces[start : start + len(job.images)])
             start += len(job.images)
 
+    def _failed(self, jobs: Sequence[ImageJob], error: Exception) -> None:
+        """Let no job suffer from another that happened to wait with it."""
+        if len(jobs) == 1:
+            jobs[0].answer.set_exception(error)
+            return
+        for job in jobs:
+            self._embed([job])
 
-def _fits(taken: list[ImageJob], job: ImageJob) -> bool:
-    waiting = sum(len(other.images) for other in taken)
-    return job.several is taken[0].several and waiting + len(job.images) <= MAX_BATCH_IMAGES
+
+def _same_policy(job: ImageJob, other: ImageJob) -> bool:
+    return job.several is other.several

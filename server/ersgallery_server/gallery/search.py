@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ersgallery_index import (
-    ErsError,
+    Derivation,
     Identifications,
     Policy,
     Representation,
@@ -37,6 +37,7 @@ class Applied:
 
     revision: int
     profile: str
+    derivation: Derivation
     policy: Policy
     device: str
     precision: str
@@ -56,6 +57,7 @@ def applied_to(state: GalleryState, policy: Policy) -> Applied:
     return Applied(
         revision=state.record.revision,
         profile=state.record.profile.reference,
+        derivation=state.derivation,
         policy=policy,
         device=state.index.device,
         precision=state.index.precision,
@@ -70,33 +72,17 @@ def represent_probes(state: GalleryState, probes: ProbeSet) -> Representation:
     return Representation.concatenate([units, represent_templates(state.derivation, probes.templates)])
 
 
-def answer_batch(
-    state: GalleryState, jobs: Sequence[tuple[ProbeSet, PolicyOverrides]]
-) -> list[SearchAnswer | ErsError]:
-    """Answer jobs together; a job with an impossible policy gets its error, the others their answers."""
-    policies = [_policy(state, overrides) for _, overrides in jobs]
-    good = [(probes, policy) for (probes, _), policy in zip(jobs, policies, strict=True) if isinstance(policy, Policy)]
-    answers = iter(_answer(state, good))
-    return [next(answers) if isinstance(policy, Policy) else policy for policy in policies]
-
-
-def _policy(state: GalleryState, overrides: PolicyOverrides) -> Policy | ErsError:
-    try:
-        return overrides.over(state.policy)
-    except ErsError as error:
-        return error
-
-
-def _answer(state: GalleryState, jobs: Sequence[tuple[ProbeSet, Policy]]) -> list[SearchAnswer]:
-    if not jobs:
-        return []
+def answer_batch(state: GalleryState, jobs: Sequence[tuple[ProbeSet, PolicyOverrides]]) -> list[SearchAnswer]:
+    """Answer jobs together, each under its own policy; raises InvalidPolicy where one is impossible."""
+    policies = [overrides.over(state.policy) for _, overrides in jobs]
+    counts = [len(probes) for probes, _ in jobs]
     representation = Representation.concatenate([represent_probes(state, probes) for probes, _ in jobs])
-    policies = [policy for probes, policy in jobs for _ in range(len(probes))]
-    identifications = identify(state.index, representation, policies)
-    stops = np.cumsum([len(probes) for probes, _ in jobs])
+    repeated = [policy for policy, count in zip(policies, counts, strict=True) for _ in range(count)]
+    identifications = identify(state.index, representation, policies[0] if len(jobs) == 1 else repeated)
+    stops = np.cumsum(counts)
     return [
-        _own_answer(state, identifications.slice(int(stop) - len(probes), int(stop)), policy)
-        for (probes, policy), stop in zip(jobs, stops, strict=True)
+        _own_answer(state, identifications.slice(int(stop) - count, int(stop)), policy)
+        for policy, count, stop in zip(policies, counts, stops, strict=True)
     ]
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from ersgallery_index import Derivation, IndexRows, Policy, VectorIndex, open_index
+from ersgallery_index import Derivation, IndexRows, Policy, Profile, VectorIndex, open_index
 from numpy.typing import NDArray
 
-from ersgallery_server.values import GalleryRecord, StoredFaces
+from ersgallery_server.values import GalleryRecord, GallerySettings, StoredFaces
 
 NO_IDS = np.empty(0, np.int64)
 
@@ -15,13 +15,15 @@ NO_IDS = np.empty(0, np.int64)
 class GalleryState:
     """A gallery's settings with the index built for them. `subject_ids` maps the index's keys to the callers' ids.
 
-    `index` and `subject_ids` change in place and belong to the owner's thread; the rest is immutable.
+    `index` and `subject_ids` change in place and belong to the owner's thread; the rest is immutable. `behind_since` is
+    the first committed revision that the index could not take; None: it holds all that is stored.
     """
 
     record: GalleryRecord
     derivation: Derivation
     index: VectorIndex
     subject_ids: dict[int, str]
+    behind_since: int | None = None
 
     @property
     def policy(self) -> Policy:
@@ -35,12 +37,18 @@ class GalleryState:
         return IndexRows(faces.face_ids[kept], faces.subject_keys[kept], derived.ers[kept], derived.vectors[kept])
 
 
-def empty_state(record: GalleryRecord, subject_ids: dict[int, str], device: str) -> GalleryState:
-    """Return a state with an empty index for a gallery's profile and settings."""
-    profile = record.profile.profile
+def new_index(settings: GallerySettings, profile: Profile, device: str) -> VectorIndex:
+    """Return an empty index for a gallery; raises InvalidPolicy for impossible settings, and DeviceFull."""
+    gate = settings.policy(profile).gamma_gallery
     index = open_index(profile.dimension, device=device)
-    index.set_gate(record.settings.policy(profile).gamma_gallery)
-    return GalleryState(record, Derivation(profile, enhance=record.settings.enhance_features), index, subject_ids)
+    index.set_gate(gate)
+    return index
+
+
+def state_of(record: GalleryRecord, index: VectorIndex, subject_ids: dict[int, str]) -> GalleryState:
+    """Return the state of a gallery as the store has it, with the index that was made for it."""
+    derivation = Derivation(record.profile.profile, enhance=record.settings.enhance_features)
+    return GalleryState(record, derivation, index, subject_ids)
 
 
 def add_faces(state: GalleryState, faces: StoredFaces, revision: int) -> GalleryState:

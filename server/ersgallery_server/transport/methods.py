@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
@@ -14,11 +15,12 @@ from ersgallery.v1 import (
     recognizability_service_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from ersgallery_server.call import Call
-from ersgallery_server.errors import TooManyStreams
+from ersgallery_server.call import Call, Cancellation
+from ersgallery_server.errors import BatchTooLarge, Overloaded, TooManyStreams
 from ersgallery_server.status import to_status
 from ersgallery_server.transport.activity import Activity
 
@@ -35,57 +37,107 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
 LONGEST_DEADLINE_S = 86_400.0
 """gRPC tells a call without a deadline as one in some hundred years, which no lock can wait for."""
 
+_REFUSALS = ThreadPoolExecutor(1, thread_name_prefix="rpc-refusal")
+
 Behavior = Callable[[Any, Call], Any]
 
 
-class MethodTable:
+class MethodTable(grpc.GenericRpcHandler):
     """The methods of all services, each found by its name among the handlers.
 
     A stream holds a thread as long as it is open, so no more than `max_streams` are, and the other threads stay free
-    for unary calls. Raises AttributeError when no handler has a method.
+    for unary calls. Calls that wait for a thread beyond `max_waiting` are refused. Raises AttributeError when no
+    handler has a method.
     """
 
-    def __init__(self, handlers: Sequence[object], *, max_streams: int) -> None:
-        self.activity = Activity()
+    def __init__(
+        self,
+        handlers: Sequence[object],
+        activity: Activity,
+        *,
+        max_streams: int,
+        max_waiting: int,
+        max_message_bytes: int,
+    ) -> None:
+        self._activity = activity
         self._max_streams = max_streams
+        self._max_waiting = max_waiting
+        self._max_message_bytes = max_message_bytes
         self._streams = threading.BoundedSemaphore(max_streams)
-        self.generic_handlers = [
-            grpc.method_handlers_generic_handler(
-                service.full_name,
-                {each.name: self._bind(each, _find(handlers, each)) for each in service.methods},
-            )
+        self._refusal: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(_Refusal(max_waiting))
+        self._methods = {
+            f"/{service.full_name}/{method.name}": self._bind(method, _find(handlers, method))
             for service in SERVICES
-        ]
+            for method in service.methods
+        }
 
-    def _bind(self, method: MethodDescriptor, behavior: Behavior) -> "grpc.RpcMethodHandler[Any, Any]":
-        decode = GetMessageClass(method.input_type).FromString
-        encode = GetMessageClass(method.output_type).SerializeToString
-        if method.client_streaming:
-            return grpc.stream_stream_rpc_method_handler(self._stream(behavior), decode, encode)
-        return grpc.unary_unary_rpc_method_handler(self._unary(behavior), decode, encode)
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return what serves a call that has just come; None for a method that is not ours."""
+        method = self._methods.get(handler_call_details.method)
+        if method is not None and self._activity.waiting >= self._max_waiting:
+            return self._refusal
+        return method
 
-    def _unary(self, behavior: Behavior) -> Callable[[Any, grpc.ServicerContext], Any]:
-        def serve(request: Any, context: grpc.ServicerContext) -> Any:
-            with self.activity.one():
-                try:
-                    return behavior(request, _call(context))
-                except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
-                    _abort(context, error)
+    def limited(self, behavior: Behavior) -> Callable[[Iterable[Any], grpc.ServicerContext], Iterator[Any]]:
+        """Return what serves a stream within the limit of open streams."""
 
-        return serve
-
-    def _stream(self, behavior: Behavior) -> Callable[[Iterable[Any], grpc.ServicerContext], Iterator[Any]]:
         def serve(requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             if not self._streams.acquire(blocking=False):
                 _abort(context, TooManyStreams(self._max_streams))
             try:
-                yield from behavior(self.activity.each(requests), _call(context))
+                yield from behavior(self._activity.each(requests), _call(context))
+            except grpc.RpcError:  # gRPC's own word for a caller that went away
+                raise
             except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
                 _abort(context, error)
             finally:
                 self._streams.release()
 
         return serve
+
+    def _bind(self, method: MethodDescriptor, behavior: Behavior) -> "grpc.RpcMethodHandler[Any, Any]":
+        decode = GetMessageClass(method.input_type).FromString
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._stream(behavior), decode)
+        return grpc.unary_unary_rpc_method_handler(self._unary(behavior), decode)
+
+    def _unary(self, behavior: Behavior) -> Callable[[Any, grpc.ServicerContext], bytes]:
+        def serve(request: Any, context: grpc.ServicerContext) -> bytes:
+            try:
+                return self._encode(behavior(request, _call(context)))
+            except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
+                _abort(context, error)
+
+        return serve
+
+    def _stream(self, behavior: Behavior) -> Callable[[Iterable[Any], grpc.ServicerContext], Iterator[Any]]:
+        def each(requests: Iterable[Any], call: Call) -> Iterator[bytes]:
+            for response in behavior(requests, call):
+                try:
+                    yield self._encode(response)
+                except BatchTooLarge as error:
+                    yield type(response)(sequence=response.sequence, error=to_status(error)).SerializeToString()
+
+        return self.limited(each)
+
+    def _encode(self, response: Message) -> bytes:
+        """Serialize an answer; gRPC would break off a larger one without a reason."""
+        encoded = response.SerializeToString()
+        if len(encoded) > self._max_message_bytes:
+            raise BatchTooLarge("bytes of answer", len(encoded), self._max_message_bytes)
+        return encoded
+
+
+class _Refusal:
+    """Answers on a thread of its own that all others are busy and too many calls wait for them."""
+
+    experimental_thread_pool = _REFUSALS
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
+
+    def __call__(self, _requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        _abort(context, Overloaded("calls", self._max_waiting))
 
 
 def _find(handlers: Sequence[object], method: MethodDescriptor) -> Behavior:
@@ -99,7 +151,10 @@ def _find(handlers: Sequence[object], method: MethodDescriptor) -> Behavior:
 def _call(context: grpc.ServicerContext) -> Call:
     remaining = context.time_remaining()
     endless = remaining is None or remaining > LONGEST_DEADLINE_S
-    return Call(None if endless else time.monotonic() + remaining, context.add_callback)
+    cancellation = Cancellation()
+    if not context.add_callback(cancellation.happen):
+        cancellation.happen()
+    return Call(None if endless else time.monotonic() + remaining, cancellation)
 
 
 def _abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:

@@ -2,40 +2,46 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from ersgallery_server.config import Settings
+from ersgallery_server.transport.activity import Activity, CallPool
 from ersgallery_server.transport.methods import SERVICES, MethodTable
 
-HEALTH_WATCHERS = 4
 SENDING_S = 0.5
 """What the last answers are given to leave the process."""
 
 NAMES = tuple(service.full_name for service in SERVICES)
+
+_HEALTH = ThreadPoolExecutor(2, thread_name_prefix="rpc-health")
+"""One for the process: gRPC's health servicer keeps it on its class."""
 
 
 class GrpcServer:
     """Serves handlers on one address."""
 
     def __init__(self, settings: Settings, handlers: Sequence[object]) -> None:
+        """Bind the address; raises OSError where that is not possible."""
+        self._activity = Activity()
         threads = settings.unary_threads + settings.max_streams
-        self._server = grpc.server(
-            ThreadPoolExecutor(threads, thread_name_prefix="rpc"), options=_options(settings), compression=None
+        self._server = grpc.server(CallPool(threads, self._activity), options=_options(settings))
+        methods = MethodTable(
+            handlers,
+            self._activity,
+            max_streams=settings.max_streams,
+            max_waiting=settings.max_waiting_calls,
+            max_message_bytes=settings.max_message_bytes,
         )
-        methods = MethodTable(handlers, max_streams=settings.max_streams)
-        self._activity = methods.activity
-        self._server.add_generic_rpc_handlers(methods.generic_handlers)
-        # Non-blocking, a Watch holds no thread of the pool however long it lasts.
-        self._health = health.HealthServicer(
-            experimental_non_blocking=True, experimental_thread_pool=ThreadPoolExecutor(HEALTH_WATCHERS)
-        )
+        self._health = _Health(experimental_thread_pool=_HEALTH)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        self._server.add_generic_rpc_handlers((methods, _reflection(methods)))
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self.port = _bind(self._server, f"{settings.host}:{settings.port}")
+        host = f"[{settings.host}]" if ":" in settings.host.strip("[]") and settings.host[0] != "[" else settings.host
+        self.address = f"{host}:{_bind(self._server, f'{host}:{settings.port}')}"
 
     def start(self) -> None:
         """Accept connections; health says NOT_SERVING until `ready`."""
@@ -45,19 +51,42 @@ class GrpcServer:
         """Say SERVING."""
         self._tell(health_pb2.HealthCheckResponse.SERVING)
 
-    def drain(self, timeout_s: float) -> None:
-        """Say NOT_SERVING, take no more calls, and finish the work that was accepted, within `timeout_s`.
+    def drain(self, timeout_s: float) -> bool:
+        """Say NOT_SERVING, take no more calls, and finish the work that was accepted; False where that took too long.
 
         Streams and health watches that are open without work would last as long as their callers like; they are ended.
         """
         self._health.enter_graceful_shutdown()
+        self._activity.drain()
         self._server.stop(timeout_s)
-        self._activity.wait_idle(timeout_s)
+        finished = self._activity.wait_idle(timeout_s)
         self._server.stop(SENDING_S).wait()
+        return finished
 
     def _tell(self, status: int) -> None:
         for name in ("", *NAMES):
             self._health.set(name, status)
+
+
+class _Health(health.HealthServicer):
+    """Answers while all other threads are busy: who is slow is not dead, and a Watch holds no thread at all."""
+
+    def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - the method's name in the .proto
+        """Return the status of a service."""
+        return super().Check(request, context)
+
+    Check.experimental_thread_pool = _HEALTH  # type: ignore[attr-defined]  # gRPC looks for it on the function
+
+
+def _reflection(methods: MethodTable) -> grpc.GenericRpcHandler:
+    """Return reflection as one more stream among those that are limited: an open one holds a thread like any other."""
+    servicer: Any = reflection.ReflectionServicer((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME))
+    handler = grpc.stream_stream_rpc_method_handler(
+        methods.limited(servicer.ServerReflectionInfo),
+        reflection_pb2.ServerReflectionRequest.FromString,
+        reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {"ServerReflectionInfo": handler})
 
 
 def _bind(server: grpc.Server, address: str) -> int:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from concurrent.futures import Future
 
 import pytest
@@ -25,21 +26,31 @@ def test_work_that_has_begun_is_waited_for_beyond_the_deadline() -> None:
 
 def test_a_caller_that_goes_away_drops_what_has_not_begun() -> None:
     future: Future[int] = Future()
-
-    def goes_away(callback: object) -> bool:
-        assert callable(callback)
-        threading.Timer(0.01, callback).start()
-        return True
-
+    call = Call()
+    threading.Timer(0.01, call.cancellation.happen).start()
     with pytest.raises(Cancelled):
-        Call(on_cancel=goes_away).wait(future)
+        call.wait(future)
 
 
 def test_a_call_that_has_already_ended_begins_nothing() -> None:
     future: Future[int] = Future()
+    call = Call()
+    call.cancellation.happen()
     with pytest.raises(Cancelled):
-        Call(on_cancel=lambda _: False).wait(future)
+        call.wait(future)
     assert future.cancelled()
+
+
+def test_a_caller_that_goes_away_later_has_no_hold_on_what_was_waited_for() -> None:
+    call = Call()
+    futures = [Future[bytes]() for _ in range(3)]
+    for future in futures:
+        future.set_result(bytes(100))
+        call.wait(future)
+    watched = [weakref.ref(future) for future in futures]
+    futures.clear()
+    del future
+    assert [reference() for reference in watched] == [None] * 3
 
 
 def test_what_the_work_raises_is_raised() -> None:
