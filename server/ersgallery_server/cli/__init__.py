@@ -3,29 +3,23 @@
 import tomllib
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import click
 
+from ersgallery_server.cli.config_file import FileProblem, defaults_from
 from ersgallery_server.cli.migrate import migrate
 from ersgallery_server.cli.models import models
 from ersgallery_server.cli.profiles import profiles
 from ersgallery_server.cli.serve import serve
 
 
-def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Make the file's values defaults: top-level keys for every command, [serve] and its like for one."""
+def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
     if path is None:
-        return None
+        return
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise click.BadParameter(f"{path} cannot be read: {error}") from error
-    shared = {key: value for key, value in values.items() if not isinstance(value, dict)}
-    context.default_map = {
-        name: {**shared, **values.get(name, {})} for name in ("serve", "migrate", "models", "profiles")
-    }
-    return path
+        context.default_map = defaults_from(tomllib.loads(path.read_text(encoding="utf-8")), main)
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError, FileProblem) as error:
+        raise click.BadParameter(f"{path}: {error}") from error
 
 
 @click.group(context_settings={"show_default": True})
@@ -36,7 +30,8 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
     envvar="ERSGALLERY_CONFIG",
     callback=_read_config,
     expose_value=False,
-    help="TOML file with defaults: option names with _ for -, per command under [serve] and so on.",
+    is_eager=True,
+    help="TOML file with defaults: option names with _ for -, for one command under [serve] or [models.install].",
 )
 def main() -> None:
     r"""Open-set face gallery: match, no match, or "I cannot tell".
@@ -48,6 +43,8 @@ def main() -> None:
       ersgallery gallery create people --profile sface --tau 0.45
       ersgallery enroll people FOLDER          a sub-folder per person
       ersgallery identify people PHOTO
+
+    What is given on the command line holds over ERSGALLERY_* in the environment, that over the file of --config.
     """
 
 

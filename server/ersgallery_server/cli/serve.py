@@ -1,9 +1,10 @@
 """`ersgallery-server serve`."""
 
+import math
 import signal
 import sys
 import threading
-from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,25 @@ import click
 from ersgallery_server.config import MIB, Settings, default_data_dir
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_LONGEST_DRAIN_S = 3600
+
+
+class _Stopped(Exception):
+    """A signal came while the galleries were loaded."""
+
+
+def _require_number(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which lies in every range
+        raise click.BadParameter("must be a number")
+    return value
 
 
 @click.command(context_settings={"show_default": True, "auto_envvar_prefix": "ERSGALLERY"})
-@click.option(
-    "--data-dir", type=_FOLDER, default=default_data_dir, envvar="ERSGALLERY_DATA_DIR", help="Database and lock."
-)
-@click.option(
-    "--models-dir", type=_FOLDER, envvar="ERSGALLERY_MODELS_DIR", help="Installed models. [default: DATA_DIR/models]"
-)
+@click.option("--data-dir", type=_FOLDER, default=default_data_dir, help="Database, lock and models.")
+@click.option("--models-dir", type=_FOLDER, show_default=False, help="Installed models. [default: DATA_DIR/models]")
 @click.option(
     "--database-url",
-    envvar="ERSGALLERY_DATABASE_URL",
+    show_default=False,  # a file's may have a password
     help="sqlite:///FILE or postgresql+psycopg://... [default: SQLite in DATA_DIR]",
 )
 @click.option("--host", default="127.0.0.1", help="Address to bind. There is no TLS yet: keep it on loopback.")
@@ -36,13 +44,26 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--inference-threads", default=0, type=click.IntRange(0, 1024), help="Threads of a model; 0 is all cores."
 )
 @click.option("--unary-threads", default=64, type=click.IntRange(1, 1024), help="Unary calls served at a time.")
+@click.option(
+    "--max-waiting-calls", default=1024, type=click.IntRange(1, 1_000_000), help="Calls that wait for one of them."
+)
 @click.option("--max-streams", default=16, type=click.IntRange(1, 1024), help="Streams open at a time.")
 @click.option("--max-message-mib", default=64, type=click.IntRange(1, 1024), help="Largest message, both ways.")
-@click.option("--max-waiting-searches", default=1024, type=click.IntRange(1), help="Queue of each gallery.")
-@click.option("--max-waiting-images", default=256, type=click.IntRange(1), help="Queue of each model, in calls.")
+@click.option(
+    "--max-waiting-searches", default=1024, type=click.IntRange(1, 1_000_000), help="Queue of each gallery, in calls."
+)
+@click.option(
+    "--max-waiting-images", default=256, type=click.IntRange(1, 1_000_000), help="Queue of each model, in calls."
+)
 @click.option("--max-image-mib", default=20, type=click.IntRange(1, 1024), help="Largest photograph as a file.")
 @click.option("--max-image-megapixels", default=50, type=click.IntRange(1, 1000), help="Largest photograph decoded.")
-@click.option("--drain-timeout-s", default=30.0, type=click.FloatRange(0), help="Wait for accepted calls at the end.")
+@click.option(
+    "--drain-timeout-s",
+    default=30.0,
+    type=click.FloatRange(0, _LONGEST_DRAIN_S),
+    callback=_require_number,
+    help="Wait for accepted calls at the end.",
+)
 @click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."
@@ -56,13 +77,15 @@ def serve(**options: Any) -> None:
     from ersgallery_server import logs
     from ersgallery_server.service import Service
 
-    settings = _settings(options)
+    settings = _settings(**options)
     logs.configure(log_format=settings.log_format, log_level=settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        service = Service(settings, _report_loading)
+        service = Service(settings, partial(_report_loading, stop))
+    except _Stopped:
+        return
     except Exception as error:
         if not _is_expected(error):
             raise
@@ -73,20 +96,32 @@ def serve(**options: Any) -> None:
         stop.wait()
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def _settings(
+    *,
+    data_dir: Path,
+    models_dir: Path | None,
+    max_message_mib: int,
+    max_image_mib: int,
+    max_image_megapixels: int,
+    **others: Any,
+) -> Settings:
     from ersgallery_server.faces import ImageLimits
 
-    limits = ImageLimits(options.pop("max_image_mib") * MIB, options.pop("max_image_megapixels") * 1_000_000)
-    options["max_message_bytes"] = options.pop("max_message_mib") * MIB
-    options["models_dir"] = options["models_dir"] or options["data_dir"] / "models"
-    known = {field.name for field in fields(Settings)}
-    return Settings(image_limits=limits, **{name: value for name, value in options.items() if name in known})
+    return Settings(
+        data_dir=data_dir,
+        models_dir=models_dir or data_dir / "models",
+        max_message_bytes=max_message_mib * MIB,
+        image_limits=ImageLimits(max_image_mib * MIB, max_image_megapixels * 1_000_000),
+        **others,
+    )
 
 
-def _report_loading(record: Any, faces: int) -> None:
+def _report_loading(stop: threading.Event, record: Any, faces: int) -> None:
     import structlog
 
-    structlog.get_logger().info("loading", gallery=record.gallery_id, faces=faces)
+    if stop.is_set():
+        raise _Stopped
+    structlog.get_logger(__name__).info("loading", gallery=record.gallery_id, faces=faces)
 
 
 def _is_expected(error: Exception) -> bool:
