@@ -56,7 +56,7 @@ check-stubs: .venv-stubs/ready $(VENV)/ready
 check-floor: requirements/floor.txt ## Run the quick tests with the oldest supported libraries.
 	$(PYTHON) -m venv .venv-floor
 	.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint requirements/floor.txt --editable '.[server,cpu,postgres]' pytest pytest-timeout hypothesis
+		--constraint requirements/floor.txt --editable '.[server,cpu,postgres]' pytest pytest-timeout hypothesis scipy
 	.venv-floor/bin/python -m pytest -m 'not real_faces' tests/unit tests/integration/server
 
 clean: ## Remove what was built; installed models and data under build/ too.

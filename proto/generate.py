@@ -1,8 +1,8 @@
 """Regenerate the stubs of proto/ersgallery/v1 beside the .proto files, or into another folder to be compared.
 
-    python proto/generate.py            rewrite the committed stubs
-    python proto/generate.py --check    regenerate elsewhere and fail where a committed stub differs
-    python proto/generate.py --image F  also write the descriptor set that the linter reads
+python proto/generate.py            rewrite the committed stubs
+python proto/generate.py --check    regenerate elsewhere and fail where a committed stub differs
+python proto/generate.py --image F  also write the descriptor set that the linter reads
 """
 
 import argparse

@@ -157,7 +157,7 @@ def test_subjects_are_made_changed_and_paged(server: RunningServer, new_gallery:
     with refused() as refusal:
         server.galleries.CreateSubject(pb.CreateSubjectRequest(parent=parent, subject_id="s0"))
     assert refusal.reason == "SUBJECT_EXISTS"
-    names, token = [], ""
+    names, token, other = [], "", ""
     while True:
         page = server.galleries.ListSubjects(pb.ListSubjectsRequest(parent=parent, page_size=3, page_token=token))
         names += [subject.name.rpartition("/")[2] for subject in page.subjects]
