@@ -1,6 +1,8 @@
 """Connections: one engine to read and one to write, on SQLite and PostgreSQL."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from ersgallery_server.store.errors import UrlUnsupported
 
 SQLITE_PAGE_BYTES = 16384
 """Seven rows of 512 dimensions to a page instead of one: three times faster and half the size of SQLite's 4096."""
+
+_WAL_RETRY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +130,26 @@ def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
     cursor = dbapi_connection.cursor()
     # The page size holds only for an empty file, and WAL writes the first page.
     cursor.execute(f"PRAGMA page_size = {SQLITE_PAGE_BYTES}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _enter_wal(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
+
+
+def _enter_wal(cursor: Any) -> None:
+    """Write ahead from now on; two processes that begin it together do not wait for each other by themselves."""
+    wait_ms = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+    give_up_s = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= give_up_s:
+                raise
+            time.sleep(_WAL_RETRY_S)
+        else:
+            return
 
 
 def _emit(begin: str) -> Callable[[Connection], None]:
