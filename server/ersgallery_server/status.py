@@ -45,7 +45,7 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     stored.StoreClosed: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
     stored.StoreUnavailable: (Code.UNAVAILABLE, "STORE_UNAVAILABLE"),
     errors.Cancelled: (Code.CANCELLED, "CANCELLED"),
-    errors.IndexBehind: (Code.INTERNAL, "INTERNAL"),
+    errors.IndexBehind: (Code.INTERNAL, "INDEX_BEHIND"),
 }
 """Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
 
