@@ -10,6 +10,7 @@ measured beside it. What counts are the ratios: machines differ and are busy wit
 import argparse
 import asyncio
 import multiprocessing
+import os
 import statistics
 import threading
 import time
@@ -144,6 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement (default 2)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each server, in turn (default 3)")
+    parser.add_argument("--one-core", action="store_true", help="keep each server on one core, where it has the GIL")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     ports, pipes, servers = {}, {}, []
@@ -151,6 +153,8 @@ def main() -> None:
         pipes[name], far = context.Pipe()
         server = context.Process(target=serve, args=(far,), daemon=True)
         server.start()
+        if options.one_core and server.pid is not None:
+            os.sched_setaffinity(server.pid, {0})
         servers.append(server)
         ports[name] = pipes[name].recv()
     print(
