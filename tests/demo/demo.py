@@ -17,7 +17,7 @@ from tests.demo.console import progress_bars
 from tests.demo.examples import choose_examples
 from tests.demo.figures import summarize
 from tests.demo.page import render_page
-from tests.demo.prepare import Prepared, fresh_data_dir, install_model, prepare
+from tests.demo.prepare import fresh_data_dir, install_model, prepare
 from tests.demo.protocol import ProbeKind
 from tests.demo.run import Result, run
 from tests.demo.server_process import serving
@@ -75,7 +75,7 @@ def perform(places: Places, settings: Settings, console: Console) -> Report:
     write_file(places.figures, (json.dumps(summary, indent=2) + "\n").encode())
     page = render_page(result, prepared.pictures.enrolled, prepared.located, summary, settings.seed)
     write_file(places.page, page.encode())
-    return Report(summary, _keep_probes(places.folder, prepared, result, settings))
+    return Report(summary, _keep_probes(places.folder, result, settings))
 
 
 def commands(places: Places, probes: Sequence[tuple[Path, str]]) -> list[tuple[str, str]]:
@@ -96,17 +96,16 @@ def commands(places: Places, probes: Sequence[tuple[Path, str]]) -> list[tuple[s
     ]
 
 
-def _keep_probes(folder: Path, prepared: Prepared, result: Result, settings: Settings) -> tuple[tuple[Path, str], ...]:
-    """Write one degraded probe as a file, and name it beside a clear one, to be tried by hand."""
+def _keep_probes(folder: Path, result: Result, settings: Settings) -> tuple[tuple[Path, str], ...]:
+    """Write a clear and a degraded probe as files, to be tried by hand."""
     examples = choose_examples(result, settings.seed)
     clear = examples[ProbeKind.CLEAR_MATED][0].answer.picture
     degraded = examples[ProbeKind.DEGRADED_STRANGER][0].answer.picture
-    path = folder / "probes" / "degraded_stranger.png"
-    write_file(path, degraded.data)
-    return (
-        (prepared.located[clear.shot.photograph].photograph.path, "an enrolled person"),
-        (path, "a degraded stranger"),
-    )
+    clear_path = folder / "probes" / f"enrolled_person{Path(clear.shot.photograph).suffix}"
+    degraded_path = folder / "probes" / "degraded_stranger.png"
+    write_file(clear_path, clear.data)
+    write_file(degraded_path, degraded.data)
+    return (clear_path, f"{clear.shot.person}, enrolled"), (degraded_path, "a degraded stranger")
 
 
 def _short(path: Path) -> str:

@@ -45,6 +45,14 @@ def choose_examples(result: Result, seed: int) -> dict[ProbeKind, list[Example]]
     return chosen
 
 
+def false_matches_without_gates(result: Result, seed: int, count: int) -> list[Example]:
+    """Draw degraded strangers that match with the gates off, to show what a false match looks like."""
+    rng = np.random.default_rng([seed, _STREAM, 1])
+    kind = ProbeKind.DEGRADED_STRANGER
+    wrong = [answer for answer in result.answers[kind] if answer.gates_off.match]
+    return [Example(kind, answer) for answer in _some(wrong, count, rng)]
+
+
 def mistakes(result: Result, limit: int) -> tuple[list[Example], int]:
     """Return the false matches with the gates on, the first `limit` of them, and how many there are."""
     found = [

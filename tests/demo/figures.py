@@ -48,6 +48,7 @@ def summarize(
         "gamma": policy.gamma,
         "gamma_gallery": policy.gamma_gallery,
         "tau": _tau(result, settings),
+        "false_matches": explain_false_matches(result.answers, policy.gamma_gallery),
         "only_tau": higher_tau_instead(result.answers),
         "gallery": _gallery(result, pictures),
         "photographs_left_out": dict(left_out),
@@ -84,14 +85,36 @@ def higher_tau_instead(answers: Mapping[ProbeKind, Sequence[Answer]]) -> dict[st
     return {"tau": max(bound, -1.0), "clear_mated_match_right": right / len(mated) if mated else 0.0}
 
 
+def explain_false_matches(
+    answers: Mapping[ProbeKind, Sequence[Answer]], gamma_gallery: float
+) -> dict[str, dict[str, int]]:
+    """Say with whom degraded strangers match: how many do, and how many of these with a face below gamma_gallery."""
+    counts: dict[str, dict[str, int]] = {}
+    for arm, decided in ARMS.items():
+        matches = [found.match for found in map(decided, answers[ProbeKind.DEGRADED_STRANGER]) if found.match]
+        below = sum(match.ers < gamma_gallery for match in matches)
+        counts[arm] = {"all": len(matches), "with_face_below_gamma_gallery": below}
+    return counts
+
+
 def _kind(answers: Sequence[Answer], kind: ProbeKind) -> dict[str, Any]:
     return {
         **{arm: shares(answers, kind, arm) for arm in ARMS},
         "subjects": len({answer.picture.shot.person for answer in answers}),
         "photographs": len({answer.picture.shot.photograph for answer in answers}),
+        **({"right_person_first": _right_person_first(answers)} if kind.mated else {}),
         # Of these there is nothing to decide; they count as unsure in both arms.
         "without_face": sum(answer.gates_on.probe is None for answer in answers),
     }
+
+
+def _right_person_first(answers: Sequence[Answer]) -> float:
+    """Return the share of probes whose best candidate with the gates off is the right person, whatever tau says."""
+    right = sum(
+        bool(candidates := answer.gates_off.candidates) and candidates[0].subject_id == answer.picture.shot.person
+        for answer in answers
+    )
+    return right / len(answers) if answers else 0.0
 
 
 def _split(result: Result, key: Callable[[Answer], str]) -> dict[str, dict[str, Any]]:

@@ -14,17 +14,24 @@ from ersgallery_server.faces.images import ImageLimits, decode_image
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image as Pictures
 
-from tests.demo.examples import Example, choose_examples, mistakes
+from tests.demo.examples import Example, choose_examples, false_matches_without_gates, mistakes
 from tests.demo.figures import ARMS, OUTCOMES, outcome
 from tests.demo.histogram import HEIGHT, WIDTH, make_histogram
 from tests.demo.protocol import ProbeKind
 from tests.demo.run import Answer, Result
 from tests.demo.spoiling import Picture, cut_portrait
 from tests.demo.survey import Located
-from tests.demo.table import KIND_NAMES, remarks
+from tests.demo.table import remarks
 
 THUMBNAIL_PX = 112
 _MISTAKES = 24
+_PAIRS = 5
+_TITLES = {
+    ProbeKind.CLEAR_MATED: "Clear photographs of enrolled people",
+    ProbeKind.CLEAR_STRANGER: "Clear photographs of strangers",
+    ProbeKind.DEGRADED_MATED: "Degraded photographs of enrolled people",
+    ProbeKind.DEGRADED_STRANGER: "Degraded photographs of strangers",
+}
 _WORDS = {
     "GAUSSIAN_BLUR": "out of focus",
     "MOTION_BLUR": "in motion",
@@ -45,15 +52,16 @@ def render_page(
     )
     return templates.get_template("page.html.j2").render(
         summary=summary,
-        kinds=[(kind.value, KIND_NAMES[kind]) for kind in ProbeKind],
+        kinds=[(kind.value, _TITLES[kind]) for kind in ProbeKind],
         arms=list(ARMS),
         outcomes=OUTCOMES,
         words={kind.lower(): words for kind, words in _WORDS.items()},
         remarks=remarks(summary),
         examples=[
-            (KIND_NAMES[kind], kind.mated, [cards.card(example) for example in examples])
+            (_TITLES[kind], [cards.card(example) for example in examples])
             for kind, examples in reversed(choose_examples(result, seed).items())
         ],
+        pairs=[cards.card(example) for example in false_matches_without_gates(result, seed, _PAIRS)],
         mistakes=[cards.card(example) for example in wrong],
         mistake_count=wrong_count,
         histogram=make_histogram(_ers_series(result), summary["gamma"]),
@@ -66,7 +74,7 @@ class _Cards:
     """Turns examples into what the template shows."""
 
     def __init__(self, enrolled: tuple[Picture, ...], located: Mapping[str, Located]) -> None:
-        self._enrolled = {picture.shot.person: picture for picture in enrolled}
+        self._enrolled = {picture.shot.person: picture for picture in reversed(enrolled)}
         self._located = located
         self._thumbnails: dict[tuple[str, float, str], str] = {}
 

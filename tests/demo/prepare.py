@@ -18,7 +18,7 @@ from ersgallery_server.models.manifest import ModelPackage, Role
 from filelock import FileLock, Timeout
 
 from tests.demo.console import Bars
-from tests.demo.photographs import fetch_photographs
+from tests.demo.photographs import fetch_photographs, thin_out
 from tests.demo.protocol import Protocol, Shot, draw, require_disjoint
 from tests.demo.run import Pictures
 from tests.demo.settings import Settings
@@ -50,7 +50,8 @@ def install_model(models_dir: Path, elsewhere: Path, bars: Bars) -> ModelPackage
 
 def prepare(folder: Path, package: ModelPackage, models_dir: Path, settings: Settings, bars: Bars) -> Prepared:
     """Fetch the photographs, find their faces, share them out and degrade. Raises ModelError, ValueError."""
-    photographs = fetch_photographs(folder, bars.download)
+    everything = fetch_photographs(folder, bars.download)
+    photographs = thin_out(everything, settings.people, settings.photographs_per_person)
     # Several photographs at a time with a thread each use the cores better than one with several.
     workers = os.cpu_count() or 1
     pipeline = load_pipeline(package, models_dir, Inference("cpu", 1))

@@ -63,8 +63,8 @@ _DRAW, _ENROLMENT, _MATED, _STRANGER = range(4)
 def draw(photographs: Mapping[str, Sequence[str]], settings: Settings) -> Protocol:
     """Share out people by the photographs there are of them; raises ValueError where they are too few.
 
-    People with several photographs are enrolled from one of them, and the others are mated probes. People with one are
-    shared out among gallery, strangers who set tau, and strangers who are probes.
+    People with several photographs are enrolled from the first of them, and the others are mated probes. People with
+    one are shared out among gallery, strangers who set tau, and strangers who are probes.
     """
     rng = np.random.default_rng([settings.seed, _DRAW])
     several = [person for person in sorted(photographs) if len(photographs[person]) > 1]
@@ -73,19 +73,22 @@ def draw(photographs: Mapping[str, Sequence[str]], settings: Settings) -> Protoc
     parts = iter(single)
     setters = [Shot(person, photographs[person][0]) for person in itertools.islice(parts, settings.tau_strangers)]
     strangers = [Shot(person, photographs[person][0]) for person in itertools.islice(parts, settings.probe_strangers)]
-    members = [Shot(person, photographs[person][0]) for person in itertools.islice(parts, settings.enrolled_headshots)]
+    members = [Shot(person, photographs[person][0]) for person in parts]
     degraded = int(settings.degraded_enrolments * (len(members) + len(several)))
     if len(strangers) < settings.probe_strangers or degraded > len(members):
         raise ValueError(f"{len(single)} people with one photograph are too few")
+    known = [Shot(person, name) for person in several for name in shuffled[person][: settings.references]]
     mated = [
-        Shot(person, name) for person in several for name in shuffled[person][1:][: settings.mated_per_person or None]
+        Shot(person, name)
+        for person in several
+        for name in shuffled[person][settings.references :][: settings.mated_per_person]
     ]
     spoilt = [
         Shot(shot.person, shot.photograph, _spoiling(number, KINDS[number % len(KINDS)], _ENROLMENT, settings))
         for number, shot in enumerate(members[:degraded])
     ]
     return Protocol(
-        enrolled=(*(Shot(person, shuffled[person][0]) for person in several), *spoilt, *members[degraded:]),
+        enrolled=(*known, *spoilt, *members[degraded:]),
         tau_strangers=tuple(setters),
         probes={
             ProbeKind.CLEAR_MATED: tuple(mated),
@@ -107,7 +110,8 @@ def require_disjoint(protocol: Protocol) -> None:
         if shot.spoiling is not None
     ]
     checks = {
-        "a person is enrolled twice": len(enrolled) == len(protocol.enrolled),
+        "a photograph is enrolled twice": len({shot.photograph for shot in protocol.enrolled})
+        == len(protocol.enrolled),
         "an enrolled person sets tau": enrolled.isdisjoint(setters),
         "an enrolled person is a stranger": enrolled.isdisjoint(strangers),
         "a stranger who sets tau is a probe": setters.isdisjoint(strangers),
