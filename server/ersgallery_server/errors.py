@@ -59,6 +59,7 @@ class BatchTooLarge(ServiceError):
 
     def __init__(self, what: str, count: int, limit: int) -> None:
         super().__init__(f"{count} {what} in one call; the limit is {limit}")
+        self.what = what
 
 
 class PageTokenInvalid(ServiceError):

@@ -12,7 +12,10 @@ from ersgallery_server import store as stored
 
 DOMAIN = "ersgallery"
 MAX_VIOLATIONS = 10
-MAX_MESSAGE_CHARACTERS = 1024
+# Trailers are small: callers take 8 KiB. A byte of the message may be four there, and one of the details two.
+MAX_MESSAGE_BYTES = 512
+MAX_FIELD_BYTES = 96
+MAX_DESCRIPTION_BYTES = 224
 
 Code = grpc.StatusCode
 
@@ -49,6 +52,16 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
 }
 """Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
 
+FIELDS: dict[type[Exception], str] = {
+    InvalidProfile: "profile",
+    InvalidEmbedding: "embedding",
+    errors.ModelMismatch: "model",
+    errors.PageTokenInvalid: "page_token",
+    stored.PageKeyInvalid: "page_token",
+    errors.NotAcquired: "image",
+}
+"""The field of those invalid arguments that know of one field and do not name it themselves."""
+
 HANDLED_INSIDE: frozenset[type[Exception]] = frozenset(
     {stored.ProfileChanged, stored.StoreUnusable, stored.UrlUnsupported, stored.SchemaUnknown, stored.SchemaOutdated}
 )
@@ -60,7 +73,7 @@ log = structlog.get_logger(__name__)
 def to_status(error: Exception) -> status_pb2.Status:
     """Return the status of an error; one that is not in the table is INTERNAL, with its text in the log alone."""
     if isinstance(error, errors.NotAcquired):
-        return _status(Code.INVALID_ARGUMENT, error.reason, str(error))
+        return _status(Code.INVALID_ARGUMENT, error.reason, str(error), *_details(error))
     for kind in type(error).__mro__:
         if kind in REASONS:
             code, reason = REASONS[kind]
@@ -70,26 +83,37 @@ def to_status(error: Exception) -> status_pb2.Status:
 
 
 def _details(error: Exception) -> list[Message]:
-    details: list[Message] = []
+    if isinstance(error, errors.Overloaded | errors.TooManyStreams | stored.StoreOverloaded):
+        return [_retry_info(getattr(error, "retry_after_s", 0.5))]
+    violations = _violations(error)
+    return [_bad_request(violations)] if violations else []
+
+
+def _violations(error: Exception) -> list[tuple[str, str]]:
+    """Return (field, description) of an invalid argument, nothing for another error."""
     if isinstance(error, errors.InvalidRequest):
-        details.append(_bad_request([(v.field, v.description) for v in error.violations]))
-    elif isinstance(error, InvalidPolicy):
-        details.append(_bad_request([(error.field, error.problem)]))
-    elif isinstance(error, InvalidEmbedding):
-        details.append(_bad_request([("embedding", str(error))]))
-    elif isinstance(error, errors.Overloaded | errors.TooManyStreams | stored.StoreOverloaded):
-        details.append(_retry_info(getattr(error, "retry_after_s", 0.5)))
-    return details
+        return [(violation.field, violation.description) for violation in error.violations]
+    if isinstance(error, InvalidPolicy):
+        return [(error.field, error.problem)]
+    if isinstance(error, errors.BatchTooLarge):
+        return [(error.what, str(error))]
+    field = FIELDS.get(type(error))
+    return [] if field is None else [(field, str(error))]
 
 
 def _bad_request(violations: list[tuple[str, str]]) -> error_details_pb2.BadRequest:
-    """Return the details; trailers are small, so the number of violations and their lengths are capped."""
     return error_details_pb2.BadRequest(
         field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(field=field[:128], description=description[:256])
+            error_details_pb2.BadRequest.FieldViolation(
+                field=_cut(field, MAX_FIELD_BYTES), description=_cut(description, MAX_DESCRIPTION_BYTES)
+            )
             for field, description in violations[:MAX_VIOLATIONS]
         ]
     )
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    return text.encode()[:most_bytes].decode(errors="ignore")
 
 
 def _retry_info(after_s: float) -> error_details_pb2.RetryInfo:
@@ -99,7 +123,7 @@ def _retry_info(after_s: float) -> error_details_pb2.RetryInfo:
 
 
 def _status(code: Code, reason: str, text: str, *details: Message) -> status_pb2.Status:
-    status = status_pb2.Status(code=code.value[0], message=text[:MAX_MESSAGE_CHARACTERS])
+    status = status_pb2.Status(code=code.value[0], message=_cut(text, MAX_MESSAGE_BYTES))
     for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), *details):
         packed = any_pb2.Any()
         packed.Pack(detail)

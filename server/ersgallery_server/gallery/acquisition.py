@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from ersgallery_index import InvalidEmbedding, normalize
+from ersgallery_index import Derivation, InvalidEmbedding, Recognizability, normalize
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import ModelMismatch, NotAcquired
@@ -67,6 +67,16 @@ def count_acquisitions(
     photographs = [outcome for source, outcome in zip(sources, outcomes, strict=True) if isinstance(source, ImageInput)]
     failures = sum(isinstance(outcome, NotAcquired) for outcome in photographs)
     return AcquisitionCounts(acquisition_attempts=len(photographs), failures_to_acquire=failures)
+
+
+def score_each(derivation: Derivation, faces: Sequence[AcquiredEmbedding | Exception]) -> list[Recognizability | None]:
+    """Score all usable faces at once, in their places; None stands for the others."""
+    usable = [face.unit for face in faces if isinstance(face, AcquiredEmbedding)]
+    if not usable:
+        return [None] * len(faces)
+    derived = derivation.derive(np.stack(usable))
+    scores = (Recognizability(float(e), float(r)) for e, r in zip(derived.ers, derived.raw_ers, strict=True))
+    return [next(scores) if isinstance(face, AcquiredEmbedding) else None for face in faces]
 
 
 def _box(face: AcquiredFace) -> FaceBox:

@@ -4,11 +4,10 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from ersgallery_index import Derivation, InvalidEmbedding, Recognizability
 
 from ersgallery_server.errors import ModelMismatch, NotAcquired, ServiceError
-from ersgallery_server.gallery.acquisition import Acquired
+from ersgallery_server.gallery.acquisition import Acquired, score_each
 from ersgallery_server.gallery.inputs import AcquiredEmbedding, Member
 from ersgallery_server.store import Enrolled
 from ersgallery_server.values import AcquisitionCounts, FaceBox, LowErs, Metadata, NewFace
@@ -97,7 +96,7 @@ class EnrollmentPlan:
         self._low_ers = low_ers
         self._store_images = store_images
         self._faces: list[NewFace] = []
-        scores = iter(_score(derivation, acquired))
+        scores = iter(score_each(derivation, [outcome for members in acquired for outcome in members]))
         self._plans = [
             item if isinstance(item, Exception) else self._plan(item, members, [next(scores) for _ in members])
             for item, members in zip(items, acquired, strict=True)
@@ -190,14 +189,3 @@ class EnrollmentPlan:
         if change.mean_ers_before is not None and change.mean_ers_before >= self._gate > change.mean_ers_after:
             warnings.append(EnrollmentWarning.LOWERS_SUBJECT_ERS)
         return tuple(warnings)
-
-
-def _score(derivation: Derivation, acquired: Sequence[Sequence[Acquired]]) -> list[Recognizability | None]:
-    """Score all usable faces of a batch at once; None stands for the others."""
-    flat = [outcome for members in acquired for outcome in members]
-    usable = [outcome.unit for outcome in flat if isinstance(outcome, AcquiredEmbedding)]
-    if not usable:
-        return [None] * len(flat)
-    derived = derivation.derive(np.stack(usable))
-    scores = (Recognizability(float(e), float(r)) for e, r in zip(derived.ers, derived.raw_ers, strict=True))
-    return [next(scores) if isinstance(outcome, AcquiredEmbedding) else None for outcome in flat]

@@ -86,7 +86,7 @@ class Galleries:
         )
         return opened[0]
 
-    def update(self, gallery_id: str, change: GalleryChange, version: int | None, call: Call) -> GalleryRecord:
+    def update(self, gallery: Gallery, change: GalleryChange, version: int | None, call: Call) -> GalleryRecord:
         """Change a gallery's settings; where its profile or enhancement changes, re-score and rebuild first.
 
         The rebuild runs on the store's writer thread: nothing else can be written until it has read all faces, and
@@ -94,7 +94,7 @@ class Galleries:
         Raises GalleryNotFound, VersionMismatch, ProfileModelMismatch, InvalidPolicy, and IndexBehind where the settings
         are stored and the index could not follow.
         """
-        gallery = self.get(gallery_id)
+        gallery_id = gallery.record.gallery_id
 
         def work(transaction: WriteTransaction) -> GalleryRecord:
             present = transaction.gallery(gallery_id)

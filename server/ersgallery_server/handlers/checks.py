@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 import numpy as np
 from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery.v1 import identification_service_pb2 as identification_pb
-from ersgallery_index import Weighting
+from ersgallery_index import MAX_CANDIDATES, Weighting
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
@@ -22,7 +22,6 @@ MAX_KEY_CHARACTERS = 64
 MAX_VALUE_CHARACTERS = 512
 MAX_LABEL_CHARACTERS = 256
 MAX_MEDIA_CHARACTERS = 128
-MAX_CANDIDATES = 1024
 
 SEVERAL_FACES: Mapping[int, SeveralFaces | None] = {
     face_pb.SEVERAL_FACES_POLICY_UNSPECIFIED: None,
@@ -48,10 +47,12 @@ def check_count(what: str, count: int, limit: int) -> None:
         raise BatchTooLarge(what, count, limit)
 
 
-def check_length(field: str, text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters."""
+def check_text(field: str, text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters, none of them NUL, which not every database can store."""
     if len(text) > limit:
         raise InvalidRequest.field(field, f"has {len(text)} characters; the limit is {limit}")
+    if "\0" in text:
+        raise InvalidRequest.field(field, "has the character NUL")
     return text
 
 
@@ -82,8 +83,8 @@ def check_metadata(field: str, metadata: Mapping[str, str]) -> Metadata:
     for key, value in metadata.items():
         if not key:
             raise InvalidRequest.field(field, "has an empty key")
-        check_length(f"{field} key", key, MAX_KEY_CHARACTERS)
-        check_length(f"{field}[{key}]", value, MAX_VALUE_CHARACTERS)
+        check_text(f"{field} key", key, MAX_KEY_CHARACTERS)
+        check_text(f"{field}[{key}]", value, MAX_VALUE_CHARACTERS)
     return dict(metadata)
 
 
@@ -129,7 +130,7 @@ def image(field: str, message: face_pb.Image) -> ImageInput:
 
 def member(field: str, message: face_pb.TemplateMember) -> Member:
     """Return a member of a template."""
-    check_length(f"{field}.media_id", message.media_id, MAX_MEDIA_CHARACTERS)
+    check_text(f"{field}.media_id", message.media_id, MAX_MEDIA_CHARACTERS)
     return Member(source(field, message), message.media_id)
 
 

@@ -38,13 +38,13 @@ class EnrollmentHandlers:
         gallery_id = names.parse_gallery("parent", request.parent)
         gallery = self._galleries.get(gallery_id)
         checks.check_count("enrollments", len(request.enrollments), MAX_ITEMS)
-        items = [_item(f"enrollments[{i}]", enrollment) for i, enrollment in enumerate(request.enrollments)]
-        faces = sum(1 if isinstance(item, Exception) else len(item.members) for item in items)
+        # A template of none is one item that is wrong.
+        faces = sum(max(1, len(enrollment.template.members)) for enrollment in request.enrollments)
         if faces > MAX_FACES:
             raise BatchTooLarge("faces", faces, MAX_FACES)
-        report = gallery.enroll(
-            items, _request_identity(request), lambda made: _response(gallery_id, made).SerializeToString(), call
-        )
+        identity = _request_identity(request)
+        items = [_item(f"enrollments[{i}]", enrollment) for i, enrollment in enumerate(request.enrollments)]
+        report = gallery.enroll(items, identity, lambda made: _response(gallery_id, made).SerializeToString(), call)
         if isinstance(report, Replay):
             return pb.EnrollFacesResponse.FromString(report.response)
         return _response(gallery_id, report)
@@ -66,32 +66,26 @@ def _request_identity(request: pb.EnrollFacesRequest) -> tuple[str, bytes] | Non
     """Return the request_id with a fingerprint of the body, None without a request_id."""
     if not request.request_id:
         return None
-    checks.check_length("request_id", request.request_id, MAX_REQUEST_ID_CHARACTERS)
+    checks.check_text("request_id", request.request_id, MAX_REQUEST_ID_CHARACTERS)
     return request.request_id, hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
 def _item(field: str, message: pb.Enrollment) -> EnrollmentItem | ItemError:
     try:
         return EnrollmentItem(
-            subject_id=_subject_id(f"{field}.subject_id", message.subject_id),
+            subject_id=names.subject_id(f"{field}.subject_id", message.subject_id),
             members=_members(field, message),
             metadata=checks.check_metadata(f"{field}.metadata", message.metadata),
-            subject_display_name=checks.check_length(
+            subject_display_name=checks.check_text(
                 f"{field}.subject_display_name", message.subject_display_name, checks.MAX_LABEL_CHARACTERS
             ),
         )
-    except (InvalidRequest, BatchTooLarge) as error:
+    except InvalidRequest as error:
         return error
 
 
-def _subject_id(field: str, subject_id: str) -> str:
-    if not names.SUBJECT_ID.fullmatch(subject_id) or subject_id == names.ANY_SUBJECT:
-        raise InvalidRequest.field(field, names.SUBJECT_RULE)
-    return subject_id
-
-
 def _members(field: str, message: pb.Enrollment) -> tuple[Member, ...]:
-    media_id = checks.check_length(f"{field}.media_id", message.media_id, checks.MAX_MEDIA_CHARACTERS)
+    media_id = checks.check_text(f"{field}.media_id", message.media_id, checks.MAX_MEDIA_CHARACTERS)
     match message.WhichOneof("source"):
         case "embedding":
             return (Member(checks.embedding(f"{field}.embedding", message.embedding), media_id),)

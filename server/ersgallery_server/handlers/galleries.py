@@ -1,5 +1,6 @@
 """GalleryService, the galleries."""
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ersgallery.v1 import gallery_pb2
@@ -14,23 +15,25 @@ from ersgallery_server.handlers.resources import gallery_message
 from ersgallery_server.store import Store
 from ersgallery_server.values import GalleryRecord, GallerySettings, LowErs, ProfileVersion, SeveralFaces
 
-UPDATABLE = (
-    "display_name",
-    "profile",
-    "gamma",
-    "gamma_gallery",
-    "tau",
-    "margin",
-    "enhance_features",
-    "several_faces",
-    "low_ers",
-    "store_images",
-)
-LOW_ERS = {
+LOW_ERS: Mapping[int, LowErs] = {
     gallery_pb2.LOW_ERS_POLICY_UNSPECIFIED: LowErs.STORE,
     gallery_pb2.LOW_ERS_POLICY_STORE: LowErs.STORE,
     gallery_pb2.LOW_ERS_POLICY_REJECT: LowErs.REJECT,
 }
+
+# A field that an update does not name is not looked at, whatever it holds.
+_FIELDS: Mapping[str, Callable[[gallery_pb2.Gallery], Any]] = {
+    "display_name": lambda it: checks.check_text("gallery.display_name", it.display_name, checks.MAX_LABEL_CHARACTERS),
+    "gamma": lambda it: checks.optional_number(it, "gamma", 0, 1, "gallery."),
+    "gamma_gallery": lambda it: checks.optional_number(it, "gamma_gallery", 0, 1, "gallery."),
+    "tau": lambda it: checks.optional_number(it, "tau", -1, 1, "gallery."),
+    "margin": lambda it: checks.optional_number(it, "margin", 0, 2, "gallery."),
+    "enhance_features": lambda it: it.enhance_features,
+    "several_faces": lambda it: checks.several_faces("gallery.several_faces", it.several_faces) or SeveralFaces.LARGEST,
+    "low_ers": lambda it: _low_ers(it.low_ers),
+    "store_images": lambda it: it.store_images,
+}
+UPDATABLE = ("profile", *_FIELDS)
 
 
 class GalleryHandlers:
@@ -47,7 +50,7 @@ class GalleryHandlers:
         if not request.gallery.HasField("tau"):
             raise InvalidRequest.field("gallery.tau", "is required; no similarity threshold suits every gallery")
         profile = self._profile(request.gallery.profile)
-        settings = GallerySettings(**_fields(request.gallery, [name for name in UPDATABLE if name != "profile"]))
+        settings = GallerySettings(**_fields(request.gallery, _FIELDS))
         gallery = self._galleries.create(request.gallery_id, settings, profile, call)
         return pb.CreateGalleryResponse(gallery=self._message(gallery, gallery.record))
 
@@ -63,23 +66,26 @@ class GalleryHandlers:
             paging.page_size(request.page_size), paging.page_key("galleries", request.page_token)
         )
         return pb.ListGalleriesResponse(
-            galleries=[self._message(self._galleries.get(record.gallery_id), record) for record in page.items],
+            galleries=[
+                self._message(gallery, record)
+                for record in page.items
+                if (gallery := self._galleries.serving(record)) is not None
+            ],
             next_page_token=paging.page_token("galleries", page.next_key),
         )
 
     def update_gallery(self, request: pb.UpdateGalleryRequest, call: Call) -> pb.UpdateGalleryResponse:
         """Change the masked settings."""
-        gallery_id = names.parse_gallery("gallery.name", request.gallery.name)
+        gallery = self._galleries.get(names.parse_gallery("gallery.name", request.gallery.name))
         changed = checks.mask(request.update_mask.paths, request.gallery, UPDATABLE)
         if "tau" in changed and not request.gallery.HasField("tau"):
             raise InvalidRequest.field("gallery.tau", "cannot be unset")
         change = GalleryChange(
-            _fields(request.gallery, [name for name in changed if name != "profile"]),
+            _fields(request.gallery, changed),
             self._profile(request.gallery.profile) if "profile" in changed else None,
         )
-        version = checks.etag_version(request.gallery.etag)
-        record = self._galleries.update(gallery_id, change, version, call)
-        return pb.UpdateGalleryResponse(gallery=self._message(self._galleries.get(gallery_id), record))
+        record = self._galleries.update(gallery, change, checks.etag_version(request.gallery.etag), call)
+        return pb.UpdateGalleryResponse(gallery=self._message(gallery, record))
 
     def delete_gallery(self, request: pb.DeleteGalleryRequest, call: Call) -> pb.DeleteGalleryResponse:
         """Delete a gallery with all that it holds."""
@@ -95,19 +101,11 @@ class GalleryHandlers:
         return gallery_message(gallery, record, self._store.totals(record.key, gate))
 
 
-def _fields(message: gallery_pb2.Gallery, changed: list[str]) -> dict[str, Any]:
+def _fields(message: gallery_pb2.Gallery, wanted: Iterable[str]) -> dict[str, Any]:
     """Return the checked values of settings by their names."""
-    checks.check_length("gallery.display_name", message.display_name, checks.MAX_LABEL_CHARACTERS)
-    checks.check_enum("gallery.low_ers", message.low_ers, LOW_ERS)
-    values: dict[str, Any] = {
-        "display_name": message.display_name,
-        "gamma": checks.optional_number(message, "gamma", 0, 1, "gallery."),
-        "gamma_gallery": checks.optional_number(message, "gamma_gallery", 0, 1, "gallery."),
-        "tau": checks.optional_number(message, "tau", -1, 1, "gallery."),
-        "margin": checks.optional_number(message, "margin", 0, 2, "gallery."),
-        "enhance_features": message.enhance_features,
-        "several_faces": checks.several_faces("gallery.several_faces", message.several_faces) or SeveralFaces.LARGEST,
-        "low_ers": LOW_ERS[message.low_ers],
-        "store_images": message.store_images,
-    }
-    return {name: values[name] for name in changed}
+    return {name: _FIELDS[name](message) for name in wanted if name in _FIELDS}
+
+
+def _low_ers(value: int) -> LowErs:
+    checks.check_enum("gallery.low_ers", value, LOW_ERS)
+    return LOW_ERS[value]

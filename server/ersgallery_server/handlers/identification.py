@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery.v1 import identification_service_pb2 as pb
-from ersgallery_index import InvalidEmbedding, Recognizability, normalize
+from ersgallery_index import InvalidEmbedding, normalize
 from numpy.typing import NDArray
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import BatchTooLarge, InvalidRequest, ModelMismatch
-from ersgallery_server.gallery.acquisition import Acquired
+from ersgallery_server.gallery.acquisition import Acquired, score_each
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.inputs import AcquiredEmbedding, ProbeInput
@@ -41,7 +41,8 @@ class IdentificationHandlers:
             raise prepared.error
         found, rows, applied = _search(gallery, [prepared], overrides, call)
         return pb.IdentifyResponse(
-            identification=_identification(gallery, prepared, found, rows[0]), applied=answers.applied(applied)
+            identification=_identification(gallery, prepared, found, rows[0], applied),
+            applied=answers.applied(applied),
         )
 
     def batch_identify(self, request: pb.BatchIdentifyRequest, call: Call) -> pb.BatchIdentifyResponse:
@@ -73,22 +74,23 @@ def _search(
     gallery: Gallery, prepared: Sequence[PreparedProbe], overrides: PolicyOverrides, call: Call
 ) -> tuple[SearchAnswer | None, list[int | None], Applied]:
     """Search what can be searched; where nothing can, only say what would have been applied."""
-    probes, rows = arrange(prepared, gallery.state.index.dimension)
+    state = gallery.state
+    probes, rows = arrange(prepared, state.index.dimension)
     if not len(probes):
-        return None, rows, applied_to(gallery.state, overrides.over(gallery.state.policy))
+        return None, rows, applied_to(state, overrides.over(state.policy))
     answer = gallery.search(probes, overrides, call)
     return answer, rows, answer.applied
 
 
 def _identification(
-    gallery: Gallery, prepared: PreparedProbe, found: SearchAnswer | None, row: int | None
+    gallery: Gallery, prepared: PreparedProbe, found: SearchAnswer | None, row: int | None, applied: Applied
 ) -> pb.Identification:
     if found is None or row is None:
         message = pb.Identification(decision=pb.DECISION_UNSURE, reasons=answers.reasons(prepared.reasons))
     else:
         acquired = prepared.content if isinstance(prepared.content, AcquiredEmbedding) else None
         message = answers.identification(gallery.record.gallery_id, found, row, acquired)
-    message.members.extend(_members(gallery, prepared.members))
+    message.members.extend(_members(applied, prepared.members))
     return message
 
 
@@ -106,16 +108,18 @@ def _identify_list(
     outcomes = [
         pb.IdentifyOutcome(error=to_status(probe))
         if isinstance(probe, Exception)
-        else _outcome(gallery, probe, found, next(row))
+        else _outcome(gallery, probe, found, next(row), applied)
         for probe in every
     ]
     return pb.BatchIdentifyResponse(outcomes=pb.IdentifyOutcomes(outcomes=outcomes), applied=answers.applied(applied))
 
 
-def _outcome(gallery: Gallery, probe: PreparedProbe, found: SearchAnswer | None, row: int | None) -> pb.IdentifyOutcome:
+def _outcome(
+    gallery: Gallery, probe: PreparedProbe, found: SearchAnswer | None, row: int | None, applied: Applied
+) -> pb.IdentifyOutcome:
     if probe.error:
         return pb.IdentifyOutcome(error=to_status(probe.error))
-    return pb.IdentifyOutcome(identification=_identification(gallery, probe, found, row))
+    return pb.IdentifyOutcome(identification=_identification(gallery, probe, found, row, applied))
 
 
 def _identify_matrix(
@@ -129,9 +133,8 @@ def _identify_matrix(
     dimension = gallery.state.index.dimension
     if raw.shape[1] != dimension:
         raise InvalidEmbedding(f"has {raw.shape[1]} numbers; the gallery's have {dimension}")
-    errors = _bad_rows(raw, dimension)
-    kept = np.delete(raw, list(errors), axis=0) if errors else raw
-    answer = gallery.search(ProbeSet(normalize(kept, dimension).vectors), overrides, call)
+    units, errors = _units(raw, dimension)
+    answer = gallery.search(ProbeSet(units), overrides, call)
     columns = identification_columns(gallery.record.gallery_id, answer, len(raw), errors)
     return pb.BatchIdentifyResponse(columns=columns, applied=answers.applied(answer.applied))
 
@@ -143,13 +146,14 @@ def _probe_or_error(field: str, message: face_pb.Probe) -> ProbeInput | InvalidR
         return error
 
 
-def _bad_rows(raw: NDArray[np.float32], dimension: int) -> dict[int, InvalidEmbedding]:
-    """Return the error of every row that is no embedding; usually there is none, and one check says so."""
+def _units(raw: NDArray[np.float32], dimension: int) -> tuple[NDArray[np.float32], dict[int, InvalidEmbedding]]:
+    """Return the rows that are embeddings at unit length, and the error of every other row; usually there is none."""
     try:
-        normalize(raw, dimension)
+        return normalize(raw, dimension).vectors, {}
     except InvalidEmbedding:
-        return {row: error for row in range(len(raw)) if (error := _row_error(raw, row, dimension))}
-    return {}
+        suspects = np.flatnonzero(~(np.isfinite(raw).all(axis=1) & raw.any(axis=1)))
+    errors = {row: error for row in suspects.tolist() if (error := _row_error(raw, row, dimension))}
+    return normalize(np.delete(raw, list(errors), axis=0), dimension).vectors, errors
 
 
 def _row_error(raw: NDArray[np.float32], row: int, dimension: int) -> InvalidEmbedding | None:
@@ -160,16 +164,11 @@ def _row_error(raw: NDArray[np.float32], row: int, dimension: int) -> InvalidEmb
     return None
 
 
-def _members(gallery: Gallery, outcomes: Sequence[Acquired]) -> list[pb.MemberOutcome]:
+def _members(applied: Applied, outcomes: Sequence[Acquired]) -> list[pb.MemberOutcome]:
     """Return what became of each member of a template, scored alone."""
-    derivation = gallery.state.derivation
-    messages = []
-    for outcome in outcomes:
-        if isinstance(outcome, AcquiredEmbedding):
-            derived = derivation.derive(outcome.unit[np.newaxis])
-            score = Recognizability(float(derived.ers[0]), float(derived.raw_ers[0]))
-            member = answers.recognizability(score, outcome.norm, outcome.box)
-            messages.append(pb.MemberOutcome(recognizability=member))
-        else:
-            messages.append(pb.MemberOutcome(error=to_status(outcome)))
-    return messages
+    return [
+        pb.MemberOutcome(error=to_status(outcome))
+        if isinstance(outcome, Exception)
+        else pb.MemberOutcome(recognizability=answers.recognizability(score, outcome.norm, outcome.box))
+        for outcome, score in zip(outcomes, score_each(applied.derivation, outcomes), strict=True)
+    ]

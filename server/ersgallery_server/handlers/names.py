@@ -1,14 +1,19 @@
-"""Resource names: galleries/{g}/subjects/{s}/faces/{f} and profiles/{p}@{version}."""
+"""Resource names: galleries/{g}/subjects/{s}/faces/{f} and profiles/{p}@{version}.
+
+Subjects are called as people are, so their ids are Unicode. They are taken in its normal form C, whichever a caller
+types: macOS writes the names of files in another.
+"""
 
 import re
+import unicodedata
 
 from ersgallery_server.errors import InvalidRequest
 
 GALLERY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
-SUBJECT_ID = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
+SUBJECT_ID = re.compile(r"[^/\x00-\x1f\x7f-\x9f]{1,128}")
 FACE_ID = re.compile(r"[0-9]{1,18}")
 GALLERY_RULE = 'must be 1 to 63 of a-z, 0-9 and "-", beginning with a letter'
-SUBJECT_RULE = 'must be 1 to 128 characters without "/" and control characters'
+SUBJECT_RULE = 'must be 1 to 128 characters without "/" and control characters, and not "-"'
 ANY_SUBJECT = "-"
 
 
@@ -33,16 +38,24 @@ def parse_gallery(field: str, name: str) -> str:
     return gallery_id
 
 
+def subject_id(field: str, text: str) -> str:
+    """Return the id of one subject, in normal form C; raises InvalidRequest naming the field."""
+    normal = unicodedata.normalize("NFC", text)
+    if not SUBJECT_ID.fullmatch(normal) or normal == ANY_SUBJECT:
+        raise InvalidRequest.field(field, SUBJECT_RULE)
+    return normal
+
+
 def parse_subject(field: str, name: str) -> tuple[str, str]:
-    """Return the gallery's and the subject's id; raises InvalidRequest naming the field."""
-    gallery_id, subject_id = _parse(field, name, "galleries/{gallery}/subjects/{subject}")
-    return gallery_id, subject_id
+    """Return the gallery's and the subject's id, which may be ANY_SUBJECT; raises InvalidRequest naming the field."""
+    gallery_id, subject = _parse(field, name, "galleries/{gallery}/subjects/{subject}")
+    return gallery_id, subject
 
 
 def parse_face(field: str, name: str) -> tuple[str, str, int]:
     """Return the gallery's, the subject's and the face's id; raises InvalidRequest naming the field."""
-    gallery_id, subject_id, face_id = _parse(field, name, "galleries/{gallery}/subjects/{subject}/faces/{face}")
-    return gallery_id, subject_id, int(face_id)
+    gallery_id, subject, face_id = _parse(field, name, "galleries/{gallery}/subjects/{subject}/faces/{face}")
+    return gallery_id, subject, int(face_id)
 
 
 def parse_profile(field: str, name: str) -> tuple[str, int | None]:
@@ -54,20 +67,16 @@ def parse_profile(field: str, name: str) -> tuple[str, int | None]:
     return profile_id, int(version) if at else None
 
 
-RULES = {"gallery": GALLERY_ID, "subject": SUBJECT_ID, "face": FACE_ID, "profile": re.compile(r"[^/]+")}
+_RULES = {"{gallery}": GALLERY_ID, "{subject}": SUBJECT_ID, "{face}": FACE_ID, "{profile}": re.compile(r"[^/]+")}
 
 
 def _parse(field: str, name: str, form: str) -> list[str]:
-    parts, wanted = name.split("/"), form.split("/")
-    if len(parts) == len(wanted):
-        values = []
-        for part, want in zip(parts, wanted, strict=True):
-            if want.startswith("{"):
-                if not RULES[want[1:-1]].fullmatch(part):
-                    break
-                values.append(part)
-            elif part != want:
-                break
-        else:
-            return values
-    raise InvalidRequest.field(field, f"must be {form}")
+    """Return the parts of a name that its form has in braces."""
+    parts, wanted = unicodedata.normalize("NFC", name).split("/"), form.split("/")
+    fits = len(parts) == len(wanted) and all(
+        _RULES[want].fullmatch(part) if want in _RULES else part == want
+        for part, want in zip(parts, wanted, strict=True)
+    )
+    if not fits:
+        raise InvalidRequest.field(field, f"must be {form}")
+    return [part for part, want in zip(parts, wanted, strict=True) if want in _RULES]

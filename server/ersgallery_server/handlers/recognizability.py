@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import InvalidRequest
-from ersgallery_server.gallery.acquisition import Acquired, Acquirer
+from ersgallery_server.gallery.acquisition import Acquirer, score_each
 from ersgallery_server.gallery.galleries import Galleries
-from ersgallery_server.gallery.inputs import AcquiredEmbedding
+from ersgallery_server.gallery.inputs import AcquiredEmbedding, EmbeddingInput, ImageInput
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.handlers import answers, checks, names, paging
 from ersgallery_server.handlers.resources import timestamp
@@ -20,7 +20,8 @@ from ersgallery_server.store import Store
 from ersgallery_server.values import ProfileVersion, SeveralFaces
 
 MAX_SCORED_FACES = 256
-MAX_CENTROIDS = 1024
+MAX_CENTROIDS = 64
+MAX_DIMENSION = 4096
 MAX_DESCRIPTION_CHARACTERS = 4096
 MAX_MODEL_CHARACTERS = 64
 
@@ -38,9 +39,7 @@ class RecognizabilityHandlers:
         if not names.GALLERY_ID.fullmatch(request.profile_id):
             raise InvalidRequest.field("profile_id", names.GALLERY_RULE)
         profile = _profile(request.profile)
-        description = checks.check_length(
-            "profile.description", request.profile.description, MAX_DESCRIPTION_CHARACTERS
-        )
+        description = checks.check_text("profile.description", request.profile.description, MAX_DESCRIPTION_CHARACTERS)
         version = call.wait(
             self._store.submit(
                 lambda transaction: transaction.create_profile(
@@ -70,12 +69,18 @@ class RecognizabilityHandlers:
         version, gamma, default = self._under(request)
         several = checks.several_faces("several_faces", request.several_faces) or default
         checks.check_count("faces", len(request.faces), MAX_SCORED_FACES)
-        sources = [checks.source(f"faces[{i}]", face) for i, face in enumerate(request.faces)]
+        faces = [_source_or_error(f"faces[{i}]", face) for i, face in enumerate(request.faces)]
         acquirer = Acquirer(version.profile.model, version.profile.dimension, self._models)
-        acquired = acquirer.acquire(sources, several, call)
-        derivation = Derivation(version.profile)
-        outcomes = [_score(derivation, gamma, face, embeddings=request.include_embeddings) for face in acquired]
-        return pb.ScoreResponse(outcomes=outcomes, profile=f"profiles/{version.reference}", gamma=gamma)
+        sources = [face for face in faces if not isinstance(face, InvalidRequest)]
+        acquired = iter(acquirer.acquire(sources, several, call))
+        every = [face if isinstance(face, InvalidRequest) else next(acquired) for face in faces]
+        scores = score_each(Derivation(version.profile), every)
+        model = version.profile.model if request.include_embeddings else None
+        return pb.ScoreResponse(
+            outcomes=[_outcome(face, score, gamma, model) for face, score in zip(every, scores, strict=True)],
+            profile=f"profiles/{version.reference}",
+            gamma=gamma,
+        )
 
     def _under(self, request: pb.ScoreRequest) -> tuple[ProfileVersion, float, SeveralFaces]:
         match request.WhichOneof("under"):
@@ -91,18 +96,26 @@ class RecognizabilityHandlers:
                 raise InvalidRequest.field("under", "must be a profile or a gallery")
 
 
-def _score(derivation: Derivation, gamma: float, acquired: Acquired, *, embeddings: bool) -> pb.ScoreOutcome:
-    if not isinstance(acquired, AcquiredEmbedding):
-        return pb.ScoreOutcome(error=to_status(acquired))
-    derived = derivation.derive(acquired.unit[np.newaxis])
-    score = Recognizability(float(derived.ers[0]), float(derived.raw_ers[0]))
+def _source_or_error(field: str, message: face_pb.TemplateMember) -> EmbeddingInput | ImageInput | InvalidRequest:
+    try:
+        return checks.source(field, message)
+    except InvalidRequest as error:
+        return error
+
+
+def _outcome(
+    face: AcquiredEmbedding | Exception, score: Recognizability | None, gamma: float, embeddings_of: str | None
+) -> pb.ScoreOutcome:
+    """Return what became of one face, with its embedding as one of the named model where there is a name."""
+    if isinstance(face, Exception):
+        return pb.ScoreOutcome(error=to_status(face))
     embedding = None
-    if embeddings:
-        embedding = face_pb.Embedding(packed=_pack(acquired.unit), model=derivation.profile.model)
+    if embeddings_of is not None:
+        embedding = face_pb.Embedding(packed=_pack(face.unit), model=embeddings_of)
     return pb.ScoreOutcome(
         score=pb.FaceScore(
-            recognizability=answers.recognizability(score, acquired.norm, acquired.box),
-            recognizable=score.ers >= gamma,
+            recognizability=answers.recognizability(score, face.norm, face.box),
+            recognizable=score is not None and score.ers >= gamma,
             embedding=embedding,
         )
     )
@@ -110,10 +123,14 @@ def _score(derivation: Derivation, gamma: float, acquired: Acquired, *, embeddin
 
 def _profile(message: pb.Profile) -> Profile:
     """Return the profile of a request; InvalidProfile says what cannot define an ERS."""
-    model = checks.check_length("profile.model", message.model, MAX_MODEL_CHARACTERS)
+    model = checks.check_text("profile.model", message.model, MAX_MODEL_CHARACTERS)
     if not model:
         raise InvalidRequest.field("profile.model", "is required")
     centroids = checks.matrix("profile.centroids", message.centroids, MAX_CENTROIDS)
+    if centroids.shape[1] > MAX_DIMENSION:
+        raise InvalidRequest.field(
+            "profile.centroids.dimension", f"is {centroids.shape[1]}; the limit is {MAX_DIMENSION}"
+        )
     if message.dimension and message.dimension != centroids.shape[1]:
         raise InvalidRequest.field("profile.dimension", f"is not that of the centroids, {centroids.shape[1]}")
     mean = checks.embedding("profile.mean", message.mean).vector if message.HasField("mean") else None

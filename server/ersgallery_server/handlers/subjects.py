@@ -6,13 +6,13 @@ from ersgallery.v1 import gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as pb
 
 from ersgallery_server.call import Call
-from ersgallery_server.errors import ImageNotStored, InvalidRequest
+from ersgallery_server.errors import ImageNotStored
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.handlers import checks, names, paging
 from ersgallery_server.handlers.resources import face_message, subject_message
 from ersgallery_server.store import Store
-from ersgallery_server.values import Metadata
+from ersgallery_server.values import FaceRecord, Metadata
 
 
 class SubjectHandlers:
@@ -25,9 +25,7 @@ class SubjectHandlers:
     def create_subject(self, request: pb.CreateSubjectRequest, call: Call) -> pb.CreateSubjectResponse:
         """Make a subject without faces."""
         gallery = self._galleries.get(names.parse_gallery("parent", request.parent))
-        subject_id = request.subject_id or uuid.uuid4().hex
-        if not names.SUBJECT_ID.fullmatch(subject_id) or subject_id == names.ANY_SUBJECT:
-            raise InvalidRequest.field("subject_id", names.SUBJECT_RULE)
+        subject_id = names.subject_id("subject_id", request.subject_id or uuid.uuid4().hex)
         label, metadata = _label_and_metadata(request.subject)
         record = gallery.write(
             lambda transaction: transaction.create_subject(
@@ -41,7 +39,8 @@ class SubjectHandlers:
         """Return a subject."""
         gallery_id, subject_id = names.parse_subject("name", request.name)
         gallery = self._galleries.get(gallery_id)
-        return pb.GetSubjectResponse(subject=self._message(gallery, subject_id))
+        record = self._store.subject(gallery.record.key, subject_id, gallery.state.policy.gamma_gallery)
+        return pb.GetSubjectResponse(subject=subject_message(gallery_id, record))
 
     def list_subjects(self, request: pb.ListSubjectsRequest, call: Call) -> pb.ListSubjectsResponse:
         """Return a page of subjects."""
@@ -83,10 +82,6 @@ class SubjectHandlers:
         deleted = gallery.delete_subject(subject_id, call)
         return pb.DeleteSubjectResponse(revision=deleted.revision, deleted_faces=len(deleted.face_ids))
 
-    def _message(self, gallery: Gallery, subject_id: str) -> gallery_pb2.Subject:
-        record = self._store.subject(gallery.record.key, subject_id, gallery.state.policy.gamma_gallery)
-        return subject_message(gallery.record.gallery_id, record)
-
 
 class FaceHandlers:
     """Shows, changes and deletes faces."""
@@ -98,7 +93,10 @@ class FaceHandlers:
     def get_face(self, request: pb.GetFaceRequest, call: Call) -> pb.GetFaceResponse:
         """Return a face."""
         gallery_id, subject_id, face_id = names.parse_face("name", request.name)
-        return pb.GetFaceResponse(face=self._message(self._galleries.get(gallery_id), subject_id, face_id))
+        gallery = self._galleries.get(gallery_id)
+        return pb.GetFaceResponse(
+            face=_face_message(gallery, self._store.face(gallery.record.key, subject_id, face_id))
+        )
 
     def get_face_image(self, request: pb.GetFaceImageRequest, call: Call) -> pb.GetFaceImageResponse:
         """Return the photograph of a face."""
@@ -112,16 +110,16 @@ class FaceHandlers:
         """Return a page of faces."""
         gallery_id, subject_id = names.parse_subject("parent", request.parent)
         gallery = self._galleries.get(gallery_id)
+        listing = names.subject_name(gallery_id, subject_id)
         page = self._store.list_faces(
             gallery.record.key,
             None if subject_id == names.ANY_SUBJECT else subject_id,
             paging.page_size(request.page_size),
-            paging.page_key(request.parent, request.page_token),
+            paging.page_key(listing, request.page_token),
         )
-        gate = gallery.state.policy.gamma_gallery
         return pb.ListFacesResponse(
-            faces=[face_message(gallery_id, record, gate) for record in page.items],
-            next_page_token=paging.page_token(request.parent, page.next_key),
+            faces=[_face_message(gallery, record) for record in page.items],
+            next_page_token=paging.page_token(listing, page.next_key),
         )
 
     def update_face(self, request: pb.UpdateFaceRequest, call: Call) -> pb.UpdateFaceResponse:
@@ -129,15 +127,18 @@ class FaceHandlers:
         gallery_id, subject_id, face_id = names.parse_face("face.name", request.face.name)
         gallery = self._galleries.get(gallery_id)
         metadata = checks.check_metadata("face.metadata", request.face.metadata)
-        if checks.mask(request.update_mask.paths, request.face, ("metadata",)):
-            version = checks.etag_version(request.face.etag)
-            gallery.write(
-                lambda transaction: transaction.update_face(
-                    gallery.record.key, subject_id, face_id, metadata=metadata, expected_version=version
-                ),
-                call,
-            )
-        return pb.UpdateFaceResponse(face=self._message(gallery, subject_id, face_id))
+        changed = checks.mask(request.update_mask.paths, request.face, ("metadata",))
+        record = gallery.write(
+            lambda transaction: transaction.update_face(
+                gallery.record.key,
+                subject_id,
+                face_id,
+                metadata=metadata if changed else None,
+                expected_version=checks.etag_version(request.face.etag),
+            ),
+            call,
+        )
+        return pb.UpdateFaceResponse(face=_face_message(gallery, record))
 
     def delete_face(self, request: pb.DeleteFaceRequest, call: Call) -> pb.DeleteFaceResponse:
         """Delete a face."""
@@ -145,11 +146,11 @@ class FaceHandlers:
         revision = self._galleries.get(gallery_id).delete_face(subject_id, face_id, call)
         return pb.DeleteFaceResponse(revision=revision)
 
-    def _message(self, gallery: Gallery, subject_id: str, face_id: int) -> gallery_pb2.Face:
-        record = self._store.face(gallery.record.key, subject_id, face_id)
-        return face_message(gallery.record.gallery_id, record, gallery.state.policy.gamma_gallery)
+
+def _face_message(gallery: Gallery, record: FaceRecord) -> gallery_pb2.Face:
+    return face_message(gallery.record.gallery_id, record, gallery.state.policy.gamma_gallery)
 
 
 def _label_and_metadata(message: gallery_pb2.Subject) -> tuple[str, Metadata]:
-    label = checks.check_length("subject.display_name", message.display_name, checks.MAX_LABEL_CHARACTERS)
+    label = checks.check_text("subject.display_name", message.display_name, checks.MAX_LABEL_CHARACTERS)
     return label, checks.check_metadata("subject.metadata", message.metadata)
