@@ -19,7 +19,10 @@ $(VENV)/ready: pyproject.toml
 		{ echo 'this Python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[$(EXTRAS)]' || \
+		{ echo 'the packages above could not be installed: that takes the network once, and ready-made wheels for this'; \
+		  echo 'Python and system (no compiler is needed where there are some); try another one: make PYTHON=python3.12'; \
+		  exit 1; }
 	touch $@
 
 venv: $(VENV)/ready ## Make the virtual environment .venv with everything in it.
@@ -53,11 +56,15 @@ check-stubs: .venv-stubs/ready $(VENV)/ready
 	$(STUBS)/python proto/generate.py --check --image build/ersgallery.binpb
 	$(BIN)/buf lint build/ersgallery.binpb --config buf.yaml
 
-check-floor: requirements/floor.txt ## Run the quick tests with the oldest supported libraries.
+.venv-floor/ready: requirements/floor.txt pyproject.toml
 	$(PYTHON) -m venv .venv-floor
 	.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint requirements/floor.txt --editable '.[server,cpu,postgres]' pytest pytest-timeout hypothesis scipy
-	.venv-floor/bin/python -m pytest -m 'not real_faces' tests/unit tests/integration/server
+	touch $@
+
+check-floor: .venv-floor/ready ## Run the quick tests with the oldest supported libraries.
+	.venv-floor/bin/python -m pytest $(ARGS) -m 'not real_faces' tests/unit/index tests/unit/client tests/unit/server \
+		tests/integration/server
 
 clean: ## Remove what was built; installed models and data under build/ too.
 	rm -rf build dist .venv .venv-stubs .venv-floor
