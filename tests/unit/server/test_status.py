@@ -14,7 +14,8 @@ from ersgallery_server.store import errors as store_errors
 
 from tests.support.statuses import read
 
-KNOWN_REASONS = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"}
+NAMES = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name
+KNOWN_REASONS = {name.removeprefix("ERROR_REASON_") for name in NAMES} - {"UNSPECIFIED"}
 NAMED_BY_THEMSELVES = {errors.NotAcquired}
 BASES = {errors.ServiceError, store_errors.StoreError, ersgallery_index.errors.ErsError}
 BEFORE_SERVING = {
