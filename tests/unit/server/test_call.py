@@ -43,14 +43,14 @@ def test_a_call_that_has_already_ended_begins_nothing() -> None:
 
 def test_a_caller_that_goes_away_later_has_no_hold_on_what_was_waited_for() -> None:
     call = Call()
-    futures = [Future[bytes]() for _ in range(3)]
-    for future in futures:
+
+    def wait_once() -> "weakref.ref[Future[bytes]]":
+        future: Future[bytes] = Future()
         future.set_result(bytes(100))
         call.wait(future)
-    watched = [weakref.ref(future) for future in futures]
-    futures.clear()
-    del future
-    assert [reference() for reference in watched] == [None] * 3
+        return weakref.ref(future)
+
+    assert [wait_once()() for _ in range(3)] == [None] * 3
 
 
 def test_what_the_work_raises_is_raised() -> None:
