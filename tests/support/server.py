@@ -51,6 +51,7 @@ class RunningServer(RemoteServer):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service.address)
+        self.service = service
 
 
 def settings(folder: Path, models_dir: Path | None = None, **changes: Any) -> Settings:

@@ -29,7 +29,7 @@ class GrpcServer:
         self._activity = Activity()
         threads = settings.unary_threads + settings.max_streams
         self._server = grpc.server(CallPool(threads, self._activity), options=_options(settings))
-        methods = MethodTable(
+        self._methods = MethodTable(
             handlers,
             self._activity,
             max_streams=settings.max_streams,
@@ -38,7 +38,7 @@ class GrpcServer:
         )
         self._health = _Health(experimental_thread_pool=_HEALTH)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._server.add_generic_rpc_handlers((methods, _reflection(methods)))
+        self._server.add_generic_rpc_handlers((self._methods, _reflection(self._methods)))
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         host = f"[{settings.host}]" if ":" in settings.host.strip("[]") and settings.host[0] != "[" else settings.host
         self.address = f"{host}:{_bind(self._server, f'{host}:{settings.port}')}"

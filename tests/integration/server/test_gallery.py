@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ersgallery_server.store import GalleryNotFound, Replay, Store, StoreLimits,
 from ersgallery_server.values import GallerySettings, ProfileVersion
 from structlog.testing import capture_logs
 
+from tests.support.held import Held
 from tests.support.indexes import AddOnlyBackend
 from tests.support.requests import DIMENSION, MODEL, axis
 
@@ -92,27 +93,6 @@ def searchable(gallery: Gallery) -> set[str]:
     return set(decide(gallery, DIMENSION - 1)[1])
 
 
-class Held:
-    """Keeps a thread busy until it is let go."""
-
-    def __init__(self) -> None:
-        self.begun, self._end = threading.Event(), threading.Event()
-
-    def hold(self, *_: object) -> None:
-        self.begun.set()
-        self._end.wait()
-
-    def let_go(self) -> None:
-        self._end.set()
-
-
-def hold_owner(gallery: Gallery) -> tuple[Held, Future[None]]:
-    held = Held()
-    waiting = gallery._actor.ask(held.hold)
-    held.begun.wait()
-    return held, waiting
-
-
 def test_a_gallery_that_was_deleted_is_not_found_by_who_still_holds_it(core: Core) -> None:
     old = core.create()
     enroll(old, 1)
@@ -136,7 +116,7 @@ def test_a_gallery_that_was_deleted_is_not_found_by_who_still_holds_it(core: Cor
 def test_searches_that_wait_while_their_gallery_is_deleted_are_answered(core: Core) -> None:
     gallery = core.create()
     enroll(gallery, 1)
-    held, _ = hold_owner(gallery)
+    held = Held(gallery._actor.ask)
     waiting = gallery._actor.search(ProbeSet(axis(1)[None]), PolicyOverrides())
     core.galleries.delete("g", None, Call())
     held.let_go()
@@ -208,7 +188,7 @@ def test_a_profile_of_another_dimension_is_refused(core: Core) -> None:
 def test_a_search_that_fails_fails_alone(core: Core) -> None:
     gallery = core.create()
     enroll(gallery, 1)
-    held, _ = hold_owner(gallery)
+    held = Held(gallery._actor.ask)
     good, bad = ProbeSet(axis(1)[None]), ProbeSet(np.ones((1, 3), np.float32))
     answers = [gallery._actor.search(probes, PolicyOverrides()) for probes in (good, bad, good)]
     held.let_go()
@@ -219,7 +199,7 @@ def test_a_search_that_fails_fails_alone(core: Core) -> None:
 
 def test_a_full_queue_refuses_searches_and_takes_what_is_committed(core: Core) -> None:
     gallery = core.create()
-    held, _ = hold_owner(gallery)
+    held = Held(gallery._actor.ask)
     waiting = [gallery._actor.search(ProbeSet(axis(1)[None]), PolicyOverrides()) for _ in range(4)]
     with pytest.raises(Overloaded, match="gallery g is full \\(4 waiting\\)"):
         decide(gallery, 1)
@@ -236,10 +216,8 @@ def test_a_full_queue_refuses_searches_and_takes_what_is_committed(core: Core) -
 
 def test_what_was_cancelled_or_expired_while_it_waited_is_not_done(core: Core) -> None:
     gallery = core.create()
-    held, _ = hold_owner(gallery)
-    writer = Held()
-    core.store.submit(writer.hold)
-    writer.begun.wait()
+    held = Held(gallery._actor.ask)
+    writer = Held(core.store.submit)
     gone = Call()
     gone.cancellation.happen()
     for call, error in ((gone, Cancelled), (Call(deadline_s=time.monotonic()), DeadlineExceeded)):
@@ -255,18 +233,16 @@ def test_what_was_cancelled_or_expired_while_it_waited_is_not_done(core: Core) -
 
 def test_a_commit_that_has_begun_is_finished_whoever_goes_away(core: Core) -> None:
     gallery = core.create()
-    held = Held()
     call = Call(deadline_s=time.monotonic() + 0.05)
     with ThreadPoolExecutor(1) as pool:
-        holder = core.store.submit(held.hold)
-        held.begun.wait()
+        held = Held(core.store.submit)
         enrolled = pool.submit(enroll, gallery, 1, call=Call())
         while not core.store._writer._waiting:
             time.sleep(0.001)
         held.let_go()
-        holder.result()
+        held.work.result()
         assert isinstance(enrolled.result(), EnrollmentReport)
-        owner, _ = hold_owner(gallery)
+        owner = Held(gallery._actor.ask)
         late = pool.submit(enroll, gallery, 2, call=call)
         while core.stored(gallery) < 2:
             time.sleep(0.001)
@@ -344,7 +320,7 @@ def test_racing_updates_and_deletions_leave_index_and_store_in_step(core: Core) 
 def test_a_template_among_the_probes_that_wait_changes_nothing_for_the_others(core: Core) -> None:
     gallery = core.create()
     enroll(gallery, 1, 2)
-    held, _ = hold_owner(gallery)
+    held = Held(gallery._actor.ask)
     template = Template(np.stack([axis(1), axis(2)]), ("", ""), Weighting.UNIFORM, media_pooling=False)
     plain = gallery._actor.search(ProbeSet(axis(1)[None]), PolicyOverrides(max_candidates=1))
     both = gallery._actor.search(ProbeSet(axis(2)[None], (template,)), PolicyOverrides())
