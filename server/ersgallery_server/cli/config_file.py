@@ -41,7 +41,7 @@ def _of_command(
         return _of_group(values, command, above, place)
     own, tables = _split(values)
     options = dict(_options(command))
-    if unknown := (own.keys() | tables.keys()) - options.keys():
+    if unknown := (own.keys() - options.keys()) | tables.keys():
         raise FileProblem(f"no option is called {_listed(unknown, place)}")
     return {options[name]: value for name, value in {**above, **own}.items() if name in options}
 
