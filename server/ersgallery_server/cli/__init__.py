@@ -33,8 +33,8 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
     is_eager=True,
     help="TOML file with defaults: option names with _ for -, for one command under [serve] or [models.install].",
 )
-def main() -> None:
-    r"""Open-set face gallery: match, no match, or "I cannot tell".
+def main() -> None:  # noqa: D301 - click wants the character \b, not the two of a raw string
+    """Open-set face gallery: match, no match, or "I cannot tell".
 
     \b
     First steps:

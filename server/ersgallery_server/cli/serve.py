@@ -27,7 +27,13 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
 
 
 @click.command(context_settings={"show_default": True, "auto_envvar_prefix": "ERSGALLERY"})
-@click.option("--data-dir", type=_FOLDER, default=default_data_dir, help="Database, lock and models.")
+@click.option(
+    "--data-dir",
+    type=_FOLDER,
+    default=default_data_dir,
+    show_default="the user's data folder",
+    help="Database, lock and models.",
+)
 @click.option("--models-dir", type=_FOLDER, show_default=False, help="Installed models. [default: DATA_DIR/models]")
 @click.option(
     "--database-url",

@@ -172,3 +172,8 @@ def test_every_command_and_every_option_says_what_it_is_for(path: tuple[str, ...
             assert parameter.opts[0] in result.output
             assert parameter.help
             assert parameter.help[0].isupper() or not parameter.help[0].isalpha() or ":" in parameter.help
+
+
+def test_the_first_steps_stand_line_by_line(run: Run) -> None:
+    lines = [line.strip() for line in run("--help").output.splitlines()]
+    assert "ersgallery-server models install sface   fetch the default model" in lines
