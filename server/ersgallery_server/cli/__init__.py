@@ -33,7 +33,7 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
     is_eager=True,
     help="TOML file with defaults: option names with _ for -, for one command under [serve] or [models.install].",
 )
-def main() -> None:  # noqa: D301 - click wants the character \b, not the two of a raw string
+def main() -> None:
     """Open-set face gallery: match, no match, or "I cannot tell".
 
     \b
@@ -45,7 +45,7 @@ def main() -> None:  # noqa: D301 - click wants the character \b, not the two of
       ersgallery identify people PHOTO
 
     What is given on the command line holds over ERSGALLERY_* in the environment, that over the file of --config.
-    """
+    """  # noqa: D301 - click wants the character \b, not the two of a raw string
 
 
 main.add_command(serve)
