@@ -29,10 +29,25 @@ def profiles(context: click.Context) -> None:
 )
 @click.option("--output", required=True, type=_FILE, help="The profile file to write.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Chooses and degrades the faces.")
+@click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="IDENTITY",
+    help="Somebody whose faces take no part, because they are wanted for a test; may be given several times.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where the model runs: auto, cpu or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the model. [default: all cores]")
 @models_dir_option
-def make(name: str, source: Path, output: Path, seed: int, device: str, threads: int | None, models_dir: Path) -> None:
+def make(
+    name: str,
+    source: Path,
+    output: Path,
+    seed: int,
+    leave_out: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    models_dir: Path,
+) -> None:
     """Degrade clean faces, find where their embeddings gather, and set gamma so that clean ones pass."""
     # Imported here: --help needs neither ONNX Runtime nor OpenCV.
     from ersgallery_server.faces.pipeline import load_pipeline
@@ -43,14 +58,14 @@ def make(name: str, source: Path, output: Path, seed: int, device: str, threads:
 
     command = f"ersgallery-server profiles make --model {name} --faces {source.name} --output {output.name}"
     provenance = {
-        "command": f"{command} --seed {seed}",
+        "command": " ".join([f"{command} --seed {seed}", *(f"--leave-out {identity}" for identity in leave_out)]),
         "data": f"{source.name}: clean aligned faces of 112 x 112 pixels, degraded by this command",
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
     }
     with model_errors():
         package = find_model(name)
         pipeline = load_pipeline(package, models_dir, Inference(device, threads or os.cpu_count() or 1))
-        faces = AlignedFaces.open(source)
+        faces = AlignedFaces.open(source).without(leave_out)
         with counting_bar(f"embedding faces with {name}") as progress:
             profile = make_profile(package, faces, pipeline.embed_aligned, ProfilePlan(seed=seed), provenance, progress)
         write_profile(profile, output)

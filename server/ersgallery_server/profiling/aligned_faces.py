@@ -37,6 +37,14 @@ class AlignedFaces:
         """Return only the faces with these names."""
         return AlignedFaces({name: self._encoded[name] for name in names})
 
+    def without(self, identities: Iterable[str]) -> "AlignedFaces":
+        """Return the faces of everybody else. Raises CalibrationFailed for an identity that is not there."""
+        groups = self.by_identity()
+        left_out = set(identities)
+        if missing := sorted(left_out - groups.keys()):
+            raise CalibrationFailed(f"there is nobody named {', '.join(missing)} to leave out")
+        return self.subset(name for identity, names in groups.items() if identity not in left_out for name in names)
+
     def by_identity(self) -> dict[str, list[str]]:
         """Return the names of each identity's photographs."""
         groups: dict[str, list[str]] = {}

@@ -1,6 +1,6 @@
 """The gRPC server: a thread pool that streams cannot fill, health that flips before the drain, reflection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +19,8 @@ NAMES = tuple(service.full_name for service in SERVICES)
 
 _HEALTH = ThreadPoolExecutor(2, thread_name_prefix="rpc-health")
 """One for the process: gRPC's health servicer keeps it on its class."""
+
+_ENDED_WATCHES = ThreadPoolExecutor(1, thread_name_prefix="rpc-watch-ended")
 
 
 class GrpcServer:
@@ -74,6 +76,15 @@ class _Health(health.HealthServicer):
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - the method's name in the .proto
         """Return the status of a service."""
         return super().Check(request, context)
+
+    def _on_close_callback(self, send_response_callback: Any, service: str) -> Callable[[], object]:
+        """Forget a watch that has ended, on a thread of its own.
+
+        gRPC would do it on the thread that also completes what `set` waits for while it holds the servicer's lock: a
+        watch that ends while the status changes would then stop the whole server.
+        """
+        forget = super()._on_close_callback(send_response_callback, service)  # type: ignore[misc]  # not in the stubs
+        return lambda: _ENDED_WATCHES.submit(forget)
 
     Check.experimental_thread_pool = _HEALTH  # type: ignore[attr-defined]  # gRPC looks for it on the function
 

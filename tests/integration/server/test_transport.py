@@ -73,6 +73,18 @@ def test_health_says_not_serving_when_the_server_drains(tmp_path: Path) -> None:
     assert seen == [NOT_SERVING]
 
 
+def test_watches_that_end_while_the_server_drains_do_not_stop_it(tmp_path: Path) -> None:
+    for turn in range(8):
+        with Service(settings(tmp_path / str(turn))) as service:
+            channel = grpc.insecure_channel(service.address)
+            watches = [health_watch(channel)(health_pb2.HealthCheckRequest()) for _ in range(40)]
+            assert all(next(watch).status == SERVING for watch in watches)
+            ending = threading.Thread(target=lambda ended=watches: [watch.cancel() for watch in ended])
+            ending.start()
+        ending.join()
+        channel.close()
+
+
 def _statuses(watch: Iterator[health_pb2.HealthCheckResponse]) -> Iterator[int]:
     try:
         for response in watch:
