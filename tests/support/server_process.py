@@ -14,10 +14,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(folder: Path, port: int) -> "subprocess.Popen[str]":
+def command(folder: Path, port: int = 0, *options: str) -> list[str]:
+    """Return the command line of `ersgallery-server serve`."""
+    base = [sys.executable, "-m", "ersgallery_server", "serve", "--port", str(port), "--data-dir", str(folder)]
+    return [*base, *options]
+
+
+def serve(folder: Path, port: int, *options: str) -> "subprocess.Popen[str]":
     """Start `ersgallery-server serve` and return when it serves."""
-    command = [sys.executable, "-m", "ersgallery_server", "serve", "--port", str(port), "--data-dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command(folder, port, *options), stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("serving on "), line

@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from ersgallery.v1 import face_input_pb2 as face_pb
@@ -15,6 +16,8 @@ from ersgallery_server.errors import BatchTooLarge, InvalidRequest, Violation
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput, Member, ProbeInput, TemplateInput
 from ersgallery_server.gallery.overrides import DEFAULT_CANDIDATES, PolicyOverrides
 from ersgallery_server.values import Metadata, SeveralFaces
+
+T = TypeVar("T")
 
 MAX_TEMPLATE_MEMBERS = 1000
 MAX_METADATA_ENTRIES = 32
@@ -37,6 +40,14 @@ WEIGHTINGS: Mapping[int, Weighting] = {
     face_pb.WEIGHTING_TOP_1: Weighting.TOP_1,
     face_pb.WEIGHTING_TOP_10_PERCENT: Weighting.TOP_10_PERCENT,
 }
+
+
+def or_refusal(check: Callable[[], T]) -> T | InvalidRequest | BatchTooLarge:
+    """Return what the check of one item returns, or why it refuses: in a batch that is the item's own outcome."""
+    try:
+        return check()
+    except (InvalidRequest, BatchTooLarge) as refusal:
+        return refusal
 
 
 def check_count(what: str, count: int, limit: int) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from ersgallery.v1 import enrollment_service_pb2 as pb
 
@@ -11,7 +12,6 @@ from ersgallery_server.gallery.enrollment import (
     EnrollmentItem,
     EnrollmentReport,
     FaceOutcome,
-    ItemError,
     ItemOutcome,
     ItemResult,
 )
@@ -19,6 +19,7 @@ from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.inputs import Member
 from ersgallery_server.handlers import checks, names
 from ersgallery_server.handlers.answers import recognizability
+from ersgallery_server.handlers.streams import answer_each
 from ersgallery_server.status import to_status
 from ersgallery_server.store import Replay
 
@@ -43,7 +44,10 @@ class EnrollmentHandlers:
         if faces > MAX_FACES:
             raise BatchTooLarge("faces", faces, MAX_FACES)
         identity = _request_identity(request)
-        items = [_item(f"enrollments[{i}]", enrollment) for i, enrollment in enumerate(request.enrollments)]
+        items = [
+            checks.or_refusal(partial(_item, f"enrollments[{i}]", enrollment))
+            for i, enrollment in enumerate(request.enrollments)
+        ]
         report = gallery.enroll(items, identity, lambda made: _response(gallery_id, made).SerializeToString(), call)
         if isinstance(report, Replay):
             return pb.EnrollFacesResponse.FromString(report.response)
@@ -53,13 +57,7 @@ class EnrollmentHandlers:
         self, requests: Iterable[pb.StreamEnrollFacesRequest], call: Call
     ) -> Iterator[pb.StreamEnrollFacesResponse]:
         """Enrol batch after batch; a batch that is refused does not end the stream."""
-        for request in requests:
-            try:
-                response = self.enroll_faces(request.batch, call)
-            except Exception as error:  # noqa: BLE001 - the batch's own answer; the stream goes on
-                yield pb.StreamEnrollFacesResponse(sequence=request.sequence, error=to_status(error))
-            else:
-                yield pb.StreamEnrollFacesResponse(sequence=request.sequence, response=response)
+        return answer_each(requests, lambda batch: self.enroll_faces(batch, call), pb.StreamEnrollFacesResponse)
 
 
 def _request_identity(request: pb.EnrollFacesRequest) -> tuple[str, bytes] | None:
@@ -70,18 +68,15 @@ def _request_identity(request: pb.EnrollFacesRequest) -> tuple[str, bytes] | Non
     return request.request_id, hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def _item(field: str, message: pb.Enrollment) -> EnrollmentItem | ItemError:
-    try:
-        return EnrollmentItem(
-            subject_id=names.subject_id(f"{field}.subject_id", message.subject_id),
-            members=_members(field, message),
-            metadata=checks.check_metadata(f"{field}.metadata", message.metadata),
-            subject_display_name=checks.check_text(
-                f"{field}.subject_display_name", message.subject_display_name, checks.MAX_LABEL_CHARACTERS
-            ),
-        )
-    except InvalidRequest as error:
-        return error
+def _item(field: str, message: pb.Enrollment) -> EnrollmentItem:
+    return EnrollmentItem(
+        subject_id=names.subject_id(f"{field}.subject_id", message.subject_id),
+        members=_members(field, message),
+        metadata=checks.check_metadata(f"{field}.metadata", message.metadata),
+        subject_display_name=checks.check_text(
+            f"{field}.subject_display_name", message.subject_display_name, checks.MAX_LABEL_CHARACTERS
+        ),
+    )
 
 
 def _members(field: str, message: pb.Enrollment) -> tuple[Member, ...]:

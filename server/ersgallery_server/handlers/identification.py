@@ -1,24 +1,25 @@
 """IdentificationService."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
-from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery.v1 import identification_service_pb2 as pb
 from ersgallery_index import InvalidEmbedding, normalize
 from numpy.typing import NDArray
 
 from ersgallery_server.call import Call
-from ersgallery_server.errors import BatchTooLarge, InvalidRequest, ModelMismatch
+from ersgallery_server.errors import InvalidRequest, ModelMismatch
 from ersgallery_server.gallery.acquisition import Acquired, score_each
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.gallery import Gallery
-from ersgallery_server.gallery.inputs import AcquiredEmbedding, ProbeInput
+from ersgallery_server.gallery.inputs import AcquiredEmbedding
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.probes import PreparedProbe, arrange, prepare
 from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, applied_to
 from ersgallery_server.handlers import answers, checks, names
 from ersgallery_server.handlers.columns import identification_columns
+from ersgallery_server.handlers.streams import answer_each
 from ersgallery_server.status import to_status
 
 MAX_MATRIX_ROWS = 4096
@@ -61,13 +62,7 @@ class IdentificationHandlers:
         self, requests: Iterable[pb.StreamIdentifyRequest], call: Call
     ) -> Iterator[pb.StreamIdentifyResponse]:
         """Identify batch after batch; a batch that is refused does not end the stream."""
-        for request in requests:
-            try:
-                response = self.batch_identify(request.batch, call)
-            except Exception as error:  # noqa: BLE001 - the batch's own answer; the stream goes on
-                yield pb.StreamIdentifyResponse(sequence=request.sequence, error=to_status(error))
-            else:
-                yield pb.StreamIdentifyResponse(sequence=request.sequence, response=response)
+        return answer_each(requests, lambda batch: self.batch_identify(batch, call), pb.StreamIdentifyResponse)
 
 
 def _search(
@@ -99,7 +94,10 @@ def _identify_list(
 ) -> pb.BatchIdentifyResponse:
     checks.check_count("list.probes", len(request.list.probes), MAX_LIST_PROBES)
     several = checks.several_faces("policy.several_faces", request.policy.several_faces)
-    inputs = [_probe_or_error(f"list.probes[{i}]", probe) for i, probe in enumerate(request.list.probes)]
+    inputs = [
+        checks.or_refusal(partial(checks.probe, f"list.probes[{i}]", probe))
+        for i, probe in enumerate(request.list.probes)
+    ]
     prepared = iter(prepare(gallery, [probe for probe in inputs if not isinstance(probe, Exception)], several, call))
     every = [probe if isinstance(probe, Exception) else next(prepared) for probe in inputs]
     searched = [probe for probe in every if isinstance(probe, PreparedProbe)]
@@ -137,13 +135,6 @@ def _identify_matrix(
     answer = gallery.search(ProbeSet(units), overrides, call)
     columns = identification_columns(gallery.record.gallery_id, answer, len(raw), errors)
     return pb.BatchIdentifyResponse(columns=columns, applied=answers.applied(answer.applied))
-
-
-def _probe_or_error(field: str, message: face_pb.Probe) -> ProbeInput | InvalidRequest | BatchTooLarge:
-    try:
-        return checks.probe(field, message)
-    except (InvalidRequest, BatchTooLarge) as error:
-        return error
 
 
 def _units(raw: NDArray[np.float32], dimension: int) -> tuple[NDArray[np.float32], dict[int, InvalidEmbedding]]:

@@ -1,5 +1,7 @@
 """RecognizabilityService."""
 
+from functools import partial
+
 import numpy as np
 from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery.v1 import recognizability_service_pb2 as pb
@@ -10,7 +12,7 @@ from ersgallery_server.call import Call
 from ersgallery_server.errors import InvalidRequest
 from ersgallery_server.gallery.acquisition import Acquirer, score_each
 from ersgallery_server.gallery.galleries import Galleries
-from ersgallery_server.gallery.inputs import AcquiredEmbedding, EmbeddingInput, ImageInput
+from ersgallery_server.gallery.inputs import AcquiredEmbedding
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.handlers import answers, checks, names, paging
 from ersgallery_server.handlers.resources import timestamp
@@ -69,11 +71,11 @@ class RecognizabilityHandlers:
         version, gamma, default = self._under(request)
         several = checks.several_faces("several_faces", request.several_faces) or default
         checks.check_count("faces", len(request.faces), MAX_SCORED_FACES)
-        faces = [_source_or_error(f"faces[{i}]", face) for i, face in enumerate(request.faces)]
+        faces = [checks.or_refusal(partial(checks.source, f"faces[{i}]", face)) for i, face in enumerate(request.faces)]
         acquirer = Acquirer(version.profile.model, version.profile.dimension, self._models)
-        sources = [face for face in faces if not isinstance(face, InvalidRequest)]
+        sources = [face for face in faces if not isinstance(face, Exception)]
         acquired = iter(acquirer.acquire(sources, several, call))
-        every = [face if isinstance(face, InvalidRequest) else next(acquired) for face in faces]
+        every = [face if isinstance(face, Exception) else next(acquired) for face in faces]
         scores = score_each(Derivation(version.profile), every)
         model = version.profile.model if request.include_embeddings else None
         return pb.ScoreResponse(
@@ -94,13 +96,6 @@ class RecognizabilityHandlers:
                 return record.profile, policy.gamma, record.settings.several_faces
             case _:
                 raise InvalidRequest.field("under", "must be a profile or a gallery")
-
-
-def _source_or_error(field: str, message: face_pb.TemplateMember) -> EmbeddingInput | ImageInput | InvalidRequest:
-    try:
-        return checks.source(field, message)
-    except InvalidRequest as error:
-        return error
 
 
 def _outcome(

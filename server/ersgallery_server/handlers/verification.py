@@ -98,7 +98,8 @@ def _unsure_before_search(
     reasons = [reason for side in sides for reason in side.reasons]
     if not reasons:
         return None
-    applied = applied_to(gallery.state, overrides.over(gallery.state.policy))
+    state = gallery.state
+    applied = applied_to(state, overrides.over(state.policy))
     return pb.VerifyResponse(
         decision=pb.DECISION_UNSURE,
         reasons=answers.reasons(dict.fromkeys(reasons)),

@@ -28,6 +28,7 @@ from sqlalchemy import text
 from tests.support.indexes import AddOnlyBackend
 from tests.support.requests import DIMENSION, create_gallery, enroll, identify, item
 from tests.support.server import running_server, settings
+from tests.support.server_process import command
 from tests.support.statuses import refused
 
 FACE = np.random.default_rng(11).normal(size=DIMENSION).astype(np.float32)
@@ -129,14 +130,8 @@ def test_our_lines_and_those_of_libraries_are_json_of_one_form(capfd: pytest.Cap
 def test_a_server_whose_database_cannot_be_reached_keeps_the_password(tmp_path: Path) -> None:
     secret = "s3cret-w0rd"
     url = f"postgresql://me:{secret}@127.0.0.1:1/db?connect_timeout=1"
-    command = [sys.executable, "-m", "ersgallery_server", "serve", "--port", "0", "--data-dir", str(tmp_path)]
-    done = subprocess.run(
-        [*command, "--database-url", url, "--log-level", "debug"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    options = ("--database-url", url, "--log-level", "debug")
+    done = subprocess.run(command(tmp_path, 0, *options), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "the database does not answer" in done.stderr
     assert secret not in done.stderr + done.stdout

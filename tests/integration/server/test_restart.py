@@ -1,9 +1,7 @@
 """A server process that is killed or told to stop, and started again on the same data."""
 
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,21 +17,18 @@ from ersgallery.v1 import gallery_service_pb2 as galleries
 
 from tests.support.requests import axis, blurred, create_gallery, create_profile, enroll, found, identify, item
 from tests.support.server import RemoteServer
+from tests.support.server_process import command, free_port, kill, serve
 
 
 @contextmanager
 def server_process(folder: Path, *options: str) -> Iterator[tuple[RemoteServer, "subprocess.Popen[str]"]]:
     """Run `ersgallery-server serve` on a free port until the block is left."""
-    command = [sys.executable, "-m", "ersgallery_server", "serve", "--port", "0", "--data-dir", str(folder), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    port = free_port()
+    process = serve(folder, port, *options)
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("serving on "), line
-        yield RemoteServer(line.split()[-1]), process
+        yield RemoteServer(f"127.0.0.1:{port}"), process
     finally:
-        process.kill()
-        process.wait()
+        kill(process)
 
 
 def test_a_killed_server_answers_the_same_after_its_restart(tmp_path: Path) -> None:
@@ -191,8 +186,7 @@ def _accepted(call: grpc.Future) -> bool:  # type: ignore[type-arg]
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     with server_process(tmp_path):
-        command = [sys.executable, "-m", "ersgallery_server", "serve", "--port", "0", "--data-dir", str(tmp_path)]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        second = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 1
     assert "another server works on" in second.stderr
     assert "Traceback" not in second.stderr
@@ -207,8 +201,7 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_prevents_a_start_is_said_in_one_sentence(tmp_path: Path, options: list[str], words: str) -> None:
-    command = [sys.executable, "-m", "ersgallery_server", "serve", "--port", "0", "--data-dir", str(tmp_path), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command(tmp_path, 0, *options), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr

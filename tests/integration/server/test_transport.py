@@ -140,7 +140,9 @@ def subject(gallery: str, subject_id: str) -> galleries.CreateSubjectRequest:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
+    patience = time.monotonic() + 60
     while not holds():
+        assert time.monotonic() < patience
         time.sleep(0.002)
 
 
@@ -168,7 +170,9 @@ def test_calls_beyond_those_that_may_wait_are_refused_and_health_answers_meanwhi
         create_gallery(server, "g")
         with Held(server.service._store.submit):
             create = server.galleries.CreateSubject
-            calls = [create.future(subject("g", f"s{n}")) for n in range(5)]
+            calls = [create.future(subject("g", f"s{n}")) for n in range(2)]
+            wait_until(lambda: len(server.service._store._writer._waiting) == 2)  # both threads are busy
+            calls += [create.future(subject("g", f"s{n}")) for n in range(2, 5)]
             wait_until(lambda: server.service._server._activity.waiting == 3)
             with refused() as refusal:
                 create(subject("g", "one-too-many"))
@@ -259,6 +263,7 @@ def test_a_drain_finishes_what_was_accepted_and_begins_nothing_more(tmp_path: Pa
     with Held(service._store.submit):
         create = server.galleries.CreateSubject
         stream = server.enrollment.StreamEnrollFaces(batches())
+        wait_until(lambda: len(service._store._writer._waiting) == 1)
         calls = [create.future(subject("g", f"s{number}")) for number in range(6)]
         wait_until(lambda: service._server._activity.waiting >= 3 and len(service._store._writer._waiting) >= 3)
         drain = threading.Thread(target=service.__exit__, args=(None, None, None))
