@@ -40,6 +40,7 @@ from tests.support.server import settings as server_settings
 from tests.support.statuses import Refusal, read
 
 # More, and other ones each time, by hand: ERSGALLERY_FUZZ_EXAMPLES=5000 pytest tests/property/server/...
+# On another database: ERSGALLERY_FUZZ_DATABASE_URL.
 EXAMPLES = int(os.environ.get("ERSGALLERY_FUZZ_EXAMPLES", "0"))
 TIMEOUT_S = 20.0
 FULL = "galleries/full"
@@ -57,7 +58,8 @@ few = settings(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(server_settings(tmp_path_factory.mktemp("any"))) as running:
+    url = os.environ.get("ERSGALLERY_FUZZ_DATABASE_URL")
+    with running_server(server_settings(tmp_path_factory.mktemp("any"), database_url=url)) as running:
         yield running
 
 
