@@ -74,16 +74,37 @@ def represent_probes(state: GalleryState, probes: ProbeSet) -> Representation:
 
 def answer_batch(state: GalleryState, jobs: Sequence[tuple[ProbeSet, PolicyOverrides]]) -> list[SearchAnswer]:
     """Answer jobs together, each under its own policy; raises InvalidPolicy where one is impossible."""
-    policies = [overrides.over(state.policy) for _, overrides in jobs]
+    usual = state.policy
+    policies = [overrides.over(usual) for _, overrides in jobs]
     counts = [len(probes) for probes, _ in jobs]
-    representation = Representation.concatenate([represent_probes(state, probes) for probes, _ in jobs])
     repeated = [policy for policy, count in zip(policies, counts, strict=True) for _ in range(count)]
+    representation = _represent_all(state, [probes for probes, _ in jobs])
     identifications = identify(state.index, representation, policies[0] if len(jobs) == 1 else repeated)
-    stops = np.cumsum(counts)
+    stops = np.cumsum(counts).tolist()
     return [
-        _own_answer(state, identifications.slice(int(stop) - count, int(stop)), policy)
+        _own_answer(state, identifications.slice(stop - count, stop), policy)
         for policy, count, stop in zip(policies, counts, stops, strict=True)
     ]
+
+
+def _represent_all(state: GalleryState, sets: Sequence[ProbeSet]) -> Representation:
+    """Derive the probes of all sets, in their order, the embeddings of all sets at once."""
+    if len(sets) == 1:
+        return represent_probes(state, sets[0])
+    together = ProbeSet(
+        np.concatenate([each.units for each in sets]), tuple(template for each in sets for template in each.templates)
+    )
+    whole = represent_probes(state, together)
+    if not together.templates:
+        return whole
+    units, templates = iter(range(len(together.units))), iter(range(len(together.units), len(together)))
+    order = [
+        next(rows)
+        for each in sets
+        for rows, count in ((units, len(each.units)), (templates, len(each.templates)))
+        for _ in range(count)
+    ]
+    return Representation(whole.vectors[order], whole.ers[order], whole.raw_ers[order], whole.usable[order])
 
 
 def _own_answer(state: GalleryState, identifications: Identifications, policy: Policy) -> SearchAnswer:
