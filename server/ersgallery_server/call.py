@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -69,7 +69,10 @@ class Call:
     def _result(self, future: "Future[T]") -> T:
         if self.deadline_s is None:
             return future.result()
-        wait([future], max(0.0, self.deadline_s - time.monotonic()))
+        try:
+            return future.result(max(0.0, self.deadline_s - time.monotonic()))
+        except TimeoutError:  # ours, or the work's own, which comes again below
+            pass
         if not future.done() and future.cancel():
             raise DeadlineExceeded
         return future.result()

@@ -58,3 +58,10 @@ def test_what_the_work_raises_is_raised() -> None:
     future.set_exception(KeyError("x"))
     with pytest.raises(KeyError):
         Call().wait(future)
+
+
+def test_a_timeout_of_the_work_itself_is_no_deadline() -> None:
+    future: Future[int] = Future()
+    future.set_exception(TimeoutError("of the work"))
+    with pytest.raises(TimeoutError, match="of the work"):
+        Call(deadline_s=time.monotonic() + 10).wait(future)
