@@ -37,7 +37,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_IMAGE_FORMAT_UNSUPPORTED: _ErrorReason.ValueType  # 6
     """INVALID_ARGUMENT: the image is neither JPEG, PNG nor WebP."""
     ERROR_REASON_BATCH_TOO_LARGE: _ErrorReason.ValueType  # 7
-    """INVALID_ARGUMENT: more items than one call may carry; the message names the limit."""
+    """INVALID_ARGUMENT: more items than one call may carry, or an answer larger than one message; the message names the limit."""
     ERROR_REASON_GALLERY_NOT_FOUND: _ErrorReason.ValueType  # 8
     """NOT_FOUND: no such gallery."""
     ERROR_REASON_SUBJECT_NOT_FOUND: _ErrorReason.ValueType  # 9
@@ -61,7 +61,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_MODEL_NOT_INSTALLED: _ErrorReason.ValueType  # 18
     """FAILED_PRECONDITION: an image was sent and the gallery's model is not installed on this server."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 19
-    """RESOURCE_EXHAUSTED: the queue is full; RetryInfo says when to come again."""
+    """RESOURCE_EXHAUSTED: a queue is full, of calls, searches, photographs or writes; RetryInfo says when to come again."""
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 20
     """RESOURCE_EXHAUSTED: as many streams are open as the server allows."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 21
@@ -79,7 +79,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_SEVERAL_FACES: _ErrorReason.ValueType  # 28
     """INVALID_ARGUMENT, only for one item of a list or template: it has several faces where one is wanted."""
     ERROR_REASON_DEVICE_FULL: _ErrorReason.ValueType  # 29
-    """RESOURCE_EXHAUSTED: the memory of the device cannot hold more faces; the message names what it would take."""
+    """RESOURCE_EXHAUSTED, without RetryInfo, for waiting does not help: the memory of the device cannot hold more faces."""
     ERROR_REASON_INDEX_BEHIND: _ErrorReason.ValueType  # 30
     """INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
     says which. Updating the gallery or restarting the server builds the index anew.
@@ -111,7 +111,7 @@ ERROR_REASON_IMAGE_TOO_LARGE: ErrorReason.ValueType  # 5
 ERROR_REASON_IMAGE_FORMAT_UNSUPPORTED: ErrorReason.ValueType  # 6
 """INVALID_ARGUMENT: the image is neither JPEG, PNG nor WebP."""
 ERROR_REASON_BATCH_TOO_LARGE: ErrorReason.ValueType  # 7
-"""INVALID_ARGUMENT: more items than one call may carry; the message names the limit."""
+"""INVALID_ARGUMENT: more items than one call may carry, or an answer larger than one message; the message names the limit."""
 ERROR_REASON_GALLERY_NOT_FOUND: ErrorReason.ValueType  # 8
 """NOT_FOUND: no such gallery."""
 ERROR_REASON_SUBJECT_NOT_FOUND: ErrorReason.ValueType  # 9
@@ -135,7 +135,7 @@ ERROR_REASON_PROFILE_MODEL_MISMATCH: ErrorReason.ValueType  # 17
 ERROR_REASON_MODEL_NOT_INSTALLED: ErrorReason.ValueType  # 18
 """FAILED_PRECONDITION: an image was sent and the gallery's model is not installed on this server."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 19
-"""RESOURCE_EXHAUSTED: the queue is full; RetryInfo says when to come again."""
+"""RESOURCE_EXHAUSTED: a queue is full, of calls, searches, photographs or writes; RetryInfo says when to come again."""
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED: as many streams are open as the server allows."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 21
@@ -153,7 +153,7 @@ ERROR_REASON_NO_FACE: ErrorReason.ValueType  # 27
 ERROR_REASON_SEVERAL_FACES: ErrorReason.ValueType  # 28
 """INVALID_ARGUMENT, only for one item of a list or template: it has several faces where one is wanted."""
 ERROR_REASON_DEVICE_FULL: ErrorReason.ValueType  # 29
-"""RESOURCE_EXHAUSTED: the memory of the device cannot hold more faces; the message names what it would take."""
+"""RESOURCE_EXHAUSTED, without RetryInfo, for waiting does not help: the memory of the device cannot hold more faces."""
 ERROR_REASON_INDEX_BEHIND: ErrorReason.ValueType  # 30
 """INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
 says which. Updating the gallery or restarting the server builds the index anew.

@@ -293,7 +293,9 @@ class Subject(google.protobuf.message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """galleries/{gallery}/subjects/{subject}; {subject} is 1 to 128 characters without "/" and control characters."""
+    """galleries/{gallery}/subjects/{subject}; {subject} is 1 to 128 characters without "/" and control characters,
+    in Unicode normal form C (others are brought into it).
+    """
     display_name: builtins.str
     """For people, at most 256 characters."""
     face_count: builtins.int

@@ -33,13 +33,13 @@ class Profile(google.protobuf.message.Message):
     name: builtins.str
     """profiles/{profile}@{version}; {profile} as a gallery's id, {version} counts from 1."""
     model: builtins.str
-    """The embedding model, such as "sface"."""
+    """The embedding model, such as "sface"; at most 64 characters."""
     dimension: builtins.int
-    """Numbers per embedding."""
+    """Numbers per embedding, at most 4,096."""
     gamma: builtins.float
     """The recognizability threshold its calibration suggests, 0..1."""
     description: builtins.str
-    """How it was made, for people."""
+    """How it was made, for people; at most 4,096 characters."""
     sha256: builtins.str
     """Output only: SHA-256 of what decides: model, mean, centroids and gamma."""
     @property
@@ -48,7 +48,7 @@ class Profile(google.protobuf.message.Message):
 
     @property
     def centroids(self) -> ersgallery.v1.face_input_pb2.EmbeddingMatrix:
-        """The UI centroids, unit length, K >= 1 rows; K = 1 is the paper's."""
+        """The UI centroids, unit length, K = 1 to 64 rows; K = 1 is the paper's."""
 
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -286,7 +286,7 @@ class ScoreOutcome(google.protobuf.message.Message):
 
     @property
     def error(self) -> google.rpc.status_pb2.Status:
-        """It was not: INVALID_EMBEDDING, IMAGE_CORRUPT and its like, or NO_FACE and SEVERAL_FACES."""
+        """It was not: INVALID_REQUEST, INVALID_EMBEDDING, IMAGE_CORRUPT and its like, or NO_FACE and SEVERAL_FACES."""
 
     def __init__(
         self,

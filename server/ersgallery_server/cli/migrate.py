@@ -18,6 +18,7 @@ from ersgallery_server.config import default_data_dir
 @click.option(
     "--database-url",
     envvar="ERSGALLERY_DATABASE_URL",
+    show_default=False,  # a file's may have a password
     help="sqlite:///FILE or postgresql+psycopg://... [default: SQLite in DATA_DIR]",
 )
 def migrate(data_dir: Path, database_url: str | None) -> None:

@@ -1,7 +1,7 @@
 """What comes of one photograph: a face with its embedding, or the reason why there is none."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,12 @@ class AcquiredFace:
     aligned: (112, 112, 3) uint8 RGB, what the recognizer saw.
     """
 
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32] = field(repr=False)
     box_px: tuple[float, float, float, float]
-    landmarks: NDArray[np.float32]
+    landmarks: NDArray[np.float32] = field(repr=False)
     detector_score: float
     face_count: int
-    aligned: NDArray[np.uint8]
+    aligned: NDArray[np.uint8] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
