@@ -13,7 +13,7 @@ from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import Backend
 from ersgallery_index.backends.segments import Part, Rows, Segment, unpack_locations
 from ersgallery_index.embeddings import require_unit_rows
-from ersgallery_index.errors import InvalidPolicy
+from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
 from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexRows, Scores, Side, Snapshot
 
@@ -218,8 +218,14 @@ class ExactIndex:
 
     def _compact(self) -> None:
         for part in (self._passing, self._below):
-            for rows in part.drop_sparse(self._tuning.sparse_share):
-                self._lookup.place(rows.face_ids, self._write(rows))
+            for segment in part.sparse(self._tuning.sparse_share):
+                rows = segment.rows.take(segment.alive)
+                try:
+                    locations = self._write(rows)
+                except DeviceFull:  # it keeps its tombstones, and the next mutation tries again
+                    continue
+                self._lookup.place(rows.face_ids, locations)
+                part.drop(segment)
 
     def _read(self, locations: Ids) -> Rows:
         return Rows.concatenate(

@@ -135,14 +135,16 @@ class Part:
             raise
         return np.concatenate([np.zeros(0, dtype=np.int64), *(locations for _, locations in written)])
 
-    def drop_sparse(self, share: float) -> list[Rows]:
-        """Take out the segments of which more than this share is buried, and return what was alive in them."""
-        sparse = [segment for segment in self.segments.values() if segment.buried > share * segment.size]
-        for segment in sparse:
-            del self.segments[segment.number]
-            if segment is self._open:
-                self._open = None
-        return [segment.rows.take(segment.alive) for segment in sparse]
+    def sparse(self, share: float) -> list[Segment]:
+        """Return the segments of which more than this share is buried; nothing is appended to them any more."""
+        found = [segment for segment in self.segments.values() if segment.buried > share * segment.size]
+        if self._open in found:
+            self._open = None
+        return found
+
+    def drop(self, segment: Segment) -> None:
+        """Forget a segment whose living rows are elsewhere."""
+        del self.segments[segment.number]
 
     def _segment_with_room(self) -> Segment:
         if self._open is None or self._open.room == 0:

@@ -10,7 +10,7 @@ from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import CpuBackend, Proposer, SoleUse
 from ersgallery_index.backends.segments import Part, Rows, Segment
 
-from tests.support.indexes import AddOnlyBackend, ask, put, rows_of, unit_rows
+from tests.support.indexes import AddOnlyBackend, ask, put, rows_of, small_index, unit_rows
 
 
 def some_rows(count: int) -> Rows:
@@ -34,13 +34,15 @@ def test_rows_fill_segments_one_after_the_other() -> None:
     assert part.alive == 10
 
 
-def test_a_segment_with_too_many_buried_rows_is_dropped_and_its_living_rows_returned() -> None:
+def test_a_segment_with_too_many_buried_rows_is_sparse_and_can_be_dropped() -> None:
     part = Part(CpuBackend(4), 2, itertools.count())
     part.append(some_rows(8))
     first, second = part.segments.values()
     first.bury(np.array([0, 2]))
     second.bury(np.array([3]))
-    rows = part.drop_sparse(0.25)
+    (segment,) = part.sparse(0.25)
+    rows = [segment.rows.take(segment.alive)]
+    part.drop(segment)
     assert [one.face_ids.tolist() for one in rows] == [[1, 3]]
     assert list(part.segments.values()) == [second]
 
@@ -117,3 +119,16 @@ def test_forgotten_faces_leave_the_lookup() -> None:
         lookup.enlist(one, one)
         lookup.place(one, np.array([NOWHERE]))
     assert sum(len(lookup.faces_of(subject)) for subject in range(2000)) < 100
+
+
+def test_a_compaction_that_finds_no_room_loses_no_face() -> None:
+    backend = AddOnlyBackend(segment_rows=8)
+    index = small_index(2, backend)
+    put(index, [(face, face, 1.0) for face in range(8)], [[1, 0.1 * face] for face in range(8)])
+    backend.room = 0
+    put(index, [], [], removed=[0, 1, 2, 3])
+    assert index.snapshot().face_ids.tolist() == [4, 5, 6, 7]
+    assert sorted(face for _, face in rows_of(ask(index, [[1, 0]], k=9))) == [4, 5, 6, 7]
+    backend.room = 1 << 40
+    put(index, [(9, 9, 1.0)], [[0, 1]])
+    assert sorted(face for _, face in rows_of(ask(index, [[1, 0]], k=9))) == [4, 5, 6, 7, 9]
