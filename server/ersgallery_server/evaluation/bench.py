@@ -1,0 +1,91 @@
+"""What every protocol works on: a corpus, the profile made of its other parts, and what the faces come to under it."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ersgallery_index import Derivation, Derived, Profile
+from ersgallery_index.calibration import BuildPlan, BuiltProfile, FaceSet, Progress, build_profile
+from numpy.typing import NDArray
+
+from ersgallery_server.evaluation.corpus import CLEAN, KINDS, Corpus
+from ersgallery_server.evaluation.plan import EvaluationPlan, Part, Role
+from ersgallery_server.faces.degrade import Degradation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """One corpus under one profile. wild: unlabelled faces of the same model, or None.
+
+    derived: the corpus under the profile, row by row: vectors, ers, raw_ers, usable.
+    """
+
+    corpus: Corpus
+    wild: Corpus | None
+    plan: EvaluationPlan
+    built: BuiltProfile
+    derived: Derived = field(repr=False)
+
+    @property
+    def profile(self) -> Profile:
+        """Return the profile: mean, UI centroids and gamma, from identities that are not in the test."""
+        return self.built.profile
+
+    @property
+    def mixed(self) -> NDArray[np.bool_]:
+        """Return the test of single photographs: one view of each, degraded for a share of them."""
+        test = self.corpus.of(Part.TEST, Role.SINGLE)
+        names = np.array(self.corpus.names)
+        photographs = np.unique(names[test])
+        drawn = self.rng("mixed").random(len(photographs)) < self.plan.degraded_share
+        shown_degraded = drawn[np.minimum(np.searchsorted(photographs, names), len(photographs) - 1)]
+        return test & (shown_degraded != self.corpus.clean)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Return the generator of one purpose, the same in every run."""
+        return np.random.default_rng([self.plan.seed, zlib.crc32(purpose.encode())])
+
+
+def make_bench(corpus: Corpus, wild: Corpus | None, plan: EvaluationPlan, progress: Progress | None = None) -> Bench:
+    """Make the profile from the parts MAKING and VALIDATION and derive the corpus. Raises CalibrationFailed."""
+    built = build_profile(
+        corpus.model,
+        making_faces(corpus, plan),
+        face_set(corpus, _seen(corpus, plan) & corpus.of(Part.VALIDATION, Role.SINGLE)),
+        BuildPlan(max_clean_below=plan.max_clean_below, seed=plan.seed),
+        progress,
+    )
+    return Bench(corpus, wild, plan, built, Derivation(built.profile).derive(corpus.rows))
+
+
+def making_faces(corpus: Corpus, plan: EvaluationPlan, kinds: Sequence[Degradation] | None = None) -> FaceSet:
+    """Return one view of each identity that makes the profile: degraded for a share of them, by the kinds given.
+
+    kinds: by default all but the unseen ones. Whose degraded view is of another kind stays clean.
+    """
+    allowed = _seen(corpus, plan) if kinds is None else np.isin(corpus.kinds, [CLEAN, *map(KINDS.index, kinds)])
+    making = corpus.of(Part.MAKING, Role.SINGLE)
+    rng = np.random.default_rng([plan.seed, 2])
+    wanted = np.isin(
+        corpus.identities,
+        np.flatnonzero(rng.random(len(corpus.people)) < plan.calibration_degraded_share),
+    )
+    has_degraded = np.isin(corpus.identities, corpus.identities[making & ~corpus.clean & allowed])
+    return face_set(corpus, making & allowed & ((wanted & has_degraded) != corpus.clean))
+
+
+def face_set(corpus: Corpus, chosen: NDArray[np.bool_]) -> FaceSet:
+    """Return the chosen faces as what a calibration takes."""
+    return FaceSet(
+        rows=corpus.rows[chosen],
+        identities=corpus.identities[chosen],
+        kinds=corpus.kinds[chosen].astype(np.int16),
+        severities=corpus.severities[chosen],
+        kind_names=tuple(kind.value for kind in KINDS),
+    )
+
+
+def _seen(corpus: Corpus, plan: EvaluationPlan) -> NDArray[np.bool_]:
+    """Return the faces that a profile may see at all."""
+    return ~np.isin(corpus.kinds, [KINDS.index(kind) for kind in plan.unseen])

@@ -1,0 +1,88 @@
+"""Draw which photographs an evaluation uses, for what, and how each is degraded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ersgallery_server.evaluation.corpus import KINDS
+from ersgallery_server.evaluation.plan import CorpusPlan, Part, Role
+from ersgallery_server.faces.degrade import Degradation
+from ersgallery_server.models.errors import CalibrationFailed
+from ersgallery_server.profiling.aligned_faces import AlignedFaces
+
+MIN_IDENTITIES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One face to embed: a photograph, clean (kind None) or degraded."""
+
+    name: str
+    identity: int
+    part: Part
+    role: Role = Role.SINGLE
+    kind: Degradation | None = None
+    severity: float = 0.0
+
+
+def draw_views(faces: AlignedFaces, plan: CorpusPlan) -> tuple[tuple[str, ...], list[View]]:
+    """Return the people and every view of their photographs.
+
+    Of each photograph there is a clean view and one degraded at random; of people who make the profile one photograph
+    is taken. Raises CalibrationFailed where there are too few identities to have three parts.
+    """
+    groups = faces.by_identity()
+    if len(groups) < MIN_IDENTITIES:
+        raise CalibrationFailed(f"{len(groups)} identities were given; an evaluation needs {MIN_IDENTITIES} at least")
+    people = tuple(sorted(groups))
+    rng = np.random.default_rng([plan.seed, 1])
+    parts = _share_out(len(people), plan, rng)
+    views: list[View] = []
+    for identity, person in enumerate(people):
+        most = 1 if parts[identity] is Part.MAKING else plan.photographs_per_identity
+        names = [str(name) for name in rng.permutation(np.array(groups[person]))[:most]]
+        for name in names:
+            views += [View(name, identity, parts[identity]), _degraded(name, identity, parts[identity], plan, rng)]
+        if parts[identity] is Part.TEST and len(names) > 1:
+            views += _frames(names[: plan.frame_photographs_per_identity], identity, plan, rng)
+    return people, views + _levels(views, plan, rng)
+
+
+def _share_out(count: int, plan: CorpusPlan, rng: np.random.Generator) -> list[Part]:
+    making, validation = round(plan.making_share * count), round(plan.validation_share * count)
+    parts = [Part.TEST] * count
+    for place, identity in enumerate(rng.permutation(count).tolist()):
+        if place < making + validation:
+            parts[identity] = Part.MAKING if place < making else Part.VALIDATION
+    return parts
+
+
+def _degraded(
+    name: str, identity: int, part: Part, plan: CorpusPlan, rng: np.random.Generator, role: Role = Role.SINGLE
+) -> View:
+    kind = KINDS[int(rng.integers(len(KINDS)))]
+    return View(name, identity, part, role, kind, float(rng.uniform(*plan.severities)))
+
+
+def _frames(names: list[str], identity: int, plan: CorpusPlan, rng: np.random.Generator) -> list[View]:
+    return [
+        _degraded(name, identity, Part.TEST, plan, rng, Role.FRAME)
+        for name in names
+        for _ in range(plan.frames_per_photograph)
+    ]
+
+
+def _levels(views: list[View], plan: CorpusPlan, rng: np.random.Generator) -> list[View]:
+    """Show one photograph of each of some test people with several at every kind and level."""
+    firsts: dict[int, list[View]] = {}
+    for view in views:
+        if view.part is Part.TEST and view.kind is None:
+            firsts.setdefault(view.identity, []).append(view)
+    several = [shown[0] for shown in firsts.values() if len(shown) > 1]
+    chosen = rng.choice(len(several), min(plan.level_photographs, len(several)), replace=False) if several else []
+    return [
+        View(several[i].name, several[i].identity, Part.TEST, Role.LEVEL, kind, level)
+        for kind in KINDS
+        for level in plan.levels
+        for i in chosen
+    ]

@@ -1,0 +1,1 @@
+"""The protocols: each makes tables from one corpus under one profile."""
