@@ -1,6 +1,7 @@
 """The faces of an evaluation, embedded once: who they show, how they were degraded, and other measures of quality."""
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class Corpus:
             with np.load(path, allow_pickle=False) as file:
                 about: dict[str, Any] = json.loads(file["about"].tobytes())
                 columns = {name: file[name] for name in _COLUMNS}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CalibrationFailed(f"{path} is no corpus of this version: {error}") from error
         return cls(about["model"], tuple(about["names"]), tuple(about["people"]), **columns)
 
