@@ -1,0 +1,1 @@
+"""Measure recognition and retrieval: arrays in, figures out."""
