@@ -92,7 +92,7 @@ def share(values: Values, identities: NDArray[np.int64], drawing: Bootstrap) -> 
     if len(values) == 0:
         return Figure(float("nan"), supported=False)
     interval = mean_over_identities(values, identities, seed=drawing.seed, resamples=drawing.resamples)
-    errors = len(values) * min(interval.value, 1.0 - interval.value)
+    errors = min(float(values.sum()), len(values) - float(values.sum()))
     return Figure(interval.value, interval.low, interval.high, supported=errors >= _LEAST_ERRORS)
 
 
