@@ -5,7 +5,7 @@ from ersgallery_server.evaluation.tables import Chart, Entry, Series
 from numpy.typing import NDArray
 
 from tests.evidence.beyond_faces.protocol import CLEAN, UNSEEN, Samples
-from tests.evidence.beyond_faces.ranking import Bootstrap, Trial, share, with_gates, without_gates
+from tests.evidence.beyond_faces.ranking import Bootstrap, Trial, nearest_rows, share, with_gates, without_gates
 from tests.evidence.beyond_faces.spoiling import KINDS
 
 _BANDS = ((0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
@@ -16,10 +16,15 @@ Mask = NDArray[np.bool_]
 
 
 def query_rows(samples: Samples, trial: Trial, drawing: Bootstrap) -> tuple[tuple[Entry, ...], ...]:
-    """Return rank 1 and mAP of clean and of degraded queries, without gates, with the gallery gate and with both."""
+    """Return rank 1 and mAP of clean and of degraded queries, without gates, with the gallery gate and with both.
+
+    And how many are misled without gates: their first answer is wrong, and below gamma. No gate can win more than that.
+    """
     at, names = trial.queries.at, trial.queries.identities
     ungated, gallery_only = without_gates(trial), with_gates(trial, probe=False)
     unsure = (trial.queries.ers < trial.gamma).astype(np.float64)
+    misled = ungated.found_within(1) == 0.0
+    misled &= trial.gallery.ers[nearest_rows(trial)] < trial.gamma
     rows: list[tuple[Entry, ...]] = []
     for name, chosen in _query_groups(samples, at):
         columns = (
@@ -28,6 +33,7 @@ def query_rows(samples: Samples, trial: Trial, drawing: Bootstrap) -> tuple[tupl
             gallery_only.found_within(1) * (1.0 - unsure),
             ungated.average_precision,
             gallery_only.average_precision,
+            misled.astype(np.float64),
             unsure,
         )
         rows.append((name, int(chosen.sum()), *(share(c[chosen], names[chosen], drawing) for c in columns)))

@@ -23,6 +23,12 @@ the profile's vectors without gates; with both gates at the profile's gamma; wit
 gamma is UNSURE and counts as one that found nothing. A gallery image below gamma is not ranked, and counts as not
 found; beside it stands mAP with such images as junk, for both sides of the comparison. The gain is the paired
 difference to the same vectors without gates. Figures without the unsure queries are given apart and named so.
+
+*Strangers* (added after the rankings were first seen, before this one was). Ranking asks only how well those are found
+who are there. So also: the DISTRACTOR drawings, all degraded, as probes against the GALLERY images alone, where none of
+their characters is. tau is set on the clean VALIDATION drawings, which are strangers too: 1 % of them are matched
+without gates. Counted, at that tau: degraded strangers that are matched, and clean queries that do not find their own
+character first, by a score of tau or more; an unsure query is such an error.
 """
 
 from dataclasses import dataclass

@@ -12,6 +12,7 @@ from tests.evidence.beyond_faces.protocol import Part, Samples
 
 RANKS = (1, 5, 10)
 _LEAST_ERRORS = 10
+_BLOCK_QUERIES = 512
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -80,6 +81,14 @@ def with_gates(trial: Trial, *, probe: bool, gamma: float | None = None, counted
         gallery_ok=gallery.ers >= gate,
         counted=counted,
     )
+
+
+def nearest_rows(trial: Trial) -> NDArray[np.int64]:
+    """Return the gallery row that comes first for each query without gates, the lower one among equals: (n,)."""
+    gallery = trial.gallery.vectors.astype(np.float64).T
+    queries = trial.queries.vectors
+    blocks = np.array_split(np.arange(len(queries)), len(queries) // _BLOCK_QUERIES + 1)
+    return np.concatenate([(queries[block].astype(np.float64) @ gallery).argmax(axis=1) for block in blocks])
 
 
 def measures(ranked: Ranked) -> tuple[Values, ...]:

@@ -119,7 +119,11 @@ def test_queries_are_told_apart_by_what_was_done_to_them(
     rows = {str(row[0]): row for row in query_rows(searched[0], trial, DRAWING)}
     assert [row[1] for row in rows.values()] == [2 * PEOPLE, PEOPLE, 0, PEOPLE, 0]
     assert figure(rows["clean"][2]).value == 1.0
-    assert figure(rows["degraded, severity 0.6 and more"][7]).value == 1.0
+    assert figure(rows["degraded, severity 0.6 and more"][8]).value == 1.0
+    # Every ruined query is nearest to something ruined; only the last one's is its own.
+    assert figure(rows["degraded, severity 0.6 and more"][7]).value == (PEOPLE - 1) / PEOPLE
+    # The last one's clean query has no clean image to find.
+    assert figure(rows["clean"][7]).value == 0.0
     assert not figure(rows["degraded by kinds never seen"][2]).supported
 
 
