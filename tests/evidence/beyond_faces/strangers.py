@@ -2,14 +2,22 @@
 
 import numpy as np
 from ersgallery_index import Derivation, Profile
-from ersgallery_server.evaluation.tables import Entry
+from ersgallery_server.evaluation.tables import Entry, Figure
 from numpy.typing import NDArray
 
 from tests.evidence.beyond_faces.protocol import CLEAN, Part, Samples
 from tests.evidence.beyond_faces.ranking import Bootstrap, share
 
-FPIR = 0.01
+FPIRS = (0.01, 0.1)
+"""Shares of clean strangers that are matched without gates: each sets a tau."""
+
 _HARD = 0.6
+_GATES = (
+    ("no gate", (False, False)),
+    ("gallery gate", (False, True)),
+    ("probe gate", (True, False)),
+    ("both gates", (True, True)),
+)
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -18,7 +26,7 @@ Values = NDArray[np.float64]
 class Matcher:
     """The test's gallery without distractors, and tau, under one profile."""
 
-    def __init__(self, samples: Samples, rows: NDArray[np.float32], profile: Profile, fpir: float = FPIR) -> None:
+    def __init__(self, samples: Samples, rows: NDArray[np.float32], profile: Profile, fpir: float) -> None:
         """Set tau so that a share `fpir` of the clean validation drawings is matched without gates."""
         self._samples, self._rows = samples, rows
         self._derivation, self.gamma = Derivation(profile), profile.gamma
@@ -47,27 +55,25 @@ def stranger_rows(
     samples: Samples, rows: NDArray[np.float32], profile: Profile, drawing: Bootstrap
 ) -> tuple[tuple[Entry, ...], ...]:
     """Return degraded strangers that are matched (all; the badly degraded), and clean queries that are lost."""
-    matcher = Matcher(samples, rows, profile)
+    return tuple(
+        (f"{name}, tau at {fpir:.0%}", *_figures(Matcher(samples, rows, profile, fpir), samples, gates, drawing))
+        for fpir in FPIRS
+        for name, gates in _GATES
+    )
+
+
+def _figures(
+    matcher: Matcher, samples: Samples, gates: tuple[bool, bool], drawing: Bootstrap
+) -> tuple[Figure, Figure, Figure]:
     strangers = samples.of(Part.DISTRACTOR)
     mated = samples.of(Part.QUERY) & (samples.kinds == CLEAN)
     hard = samples.severities[strangers] >= _HARD
     unknown, own = samples.characters[strangers], samples.characters[mated]
-    found: list[tuple[Entry, ...]] = []
-    for name, probe, gallery in (
-        ("no gate", False, False),
-        ("gallery gate", False, True),
-        ("probe gate", True, False),
-        ("both gates", True, True),
-    ):
-        false = matcher.matched(strangers, probe=probe, gallery=gallery)[0].astype(np.float64)
-        right, whose = matcher.matched(mated, probe=probe, gallery=gallery)
-        lost = 1.0 - (right & (whose == own))
-        found.append(
-            (
-                name,
-                share(false, unknown, drawing),
-                share(false[hard], unknown[hard], drawing),
-                share(lost, own, drawing),
-            )
-        )
-    return tuple(found)
+    probe, gallery = gates
+    false = matcher.matched(strangers, probe=probe, gallery=gallery)[0].astype(np.float64)
+    right, whose = matcher.matched(mated, probe=probe, gallery=gallery)
+    return (
+        share(false, unknown, drawing),
+        share(false[hard], unknown[hard], drawing),
+        share(1.0 - (right & (whose == own)), own, drawing),
+    )
