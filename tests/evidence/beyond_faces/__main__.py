@@ -64,8 +64,9 @@ class _Shown:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
-        task = self._tasks.setdefault(what, self._bar.add_task(what)) if what not in self._tasks else self._tasks[what]
-        self._bar.update(task, completed=done, total=total)
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what)
+        self._bar.update(self._tasks[what], completed=done, total=total)
 
 
 def _grid(table: Table) -> Grid:
