@@ -7,6 +7,7 @@ ErsError
  +- DeviceUnavailable     a device was asked for that is not there
  +- DeviceFull            rows do not fit into a device's memory
  +- StaleRevision         a mutation arrived out of order
+ +- CalibrationFailed     the faces given do not yield a profile or a threshold
 """
 
 
@@ -42,3 +43,12 @@ class DeviceUnavailable(ErsError):
 
 class DeviceFull(ErsError):
     """The rows do not fit into the free memory of the device; nothing was changed."""
+
+
+class CalibrationFailed(ErsError):
+    """The faces given do not yield a profile or a threshold; `reason` is a stable UPPER_SNAKE word."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message

@@ -1,0 +1,1 @@
+"""Calibrate: UI centroids, gamma and tau from faces; arrays in, results out."""
