@@ -71,7 +71,7 @@ class TailRule:
     """
 
     share: float = 0.1
-    most: int = 200
+    most: float = 200
     least_shape: float = 0.0
 
 
@@ -111,7 +111,7 @@ class BlockMaxima:
         threshold = float(scores[first_below]) if first_below < len(scores) else np.inf
         above = scores > threshold
         if weights[above].sum() < LEAST_EXCEEDANCES:
-            raise CalibrationFailed("TOO_FEW_PROBES", _too_few(len(top), rule))
+            raise too_few_probes(len(top), rule)
         rate = float(weights[above].sum()) / len(top)
         tail = GeneralizedPareto.fit(scores[above] - threshold, weights[above], rule.least_shape)
         exceedances = rate * len(top)
@@ -135,10 +135,12 @@ class BlockMaxima:
         return float(np.nextafter(self.scores[count], np.inf)) if count < len(self.scores) else float(self.scores[-1])
 
 
-def _too_few(probes: int, rule: TailRule) -> str:
-    return (
-        f"{probes} non-mated probes that were searched are too few: at least {LEAST_EXCEEDANCES} different best scores "
-        f"among the highest {rule.share:.0%} are needed, so about {int(2 * LEAST_EXCEEDANCES / rule.share)} probes"
+def too_few_probes(probes: int, rule: TailRule) -> CalibrationFailed:
+    """Return the error for a sample whose tail nothing can be said of."""
+    return CalibrationFailed(
+        "TOO_FEW_PROBES",
+        f"{probes} non-mated probes that were searched are too few: about {int(2 * LEAST_EXCEEDANCES / rule.share)} "
+        f"are needed, with best scores that differ",
     )
 
 

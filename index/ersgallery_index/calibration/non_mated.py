@@ -23,7 +23,7 @@ STRANGER = -1
 """The owner of a probe whose identity is not known: shown nowhere else, neither as a probe nor in the gallery."""
 
 KEPT = 32
-"""How many subjects are kept for each probe. With n of them compared, tau at gallery sizes from about n / 10 needs no more."""
+"""How many subjects are kept for each probe: enough for gallery sizes from a tenth of the subjects compared."""
 
 _BLOCK_SCORES = 1 << 22
 _BLOCK_PROBES = 256
@@ -34,8 +34,8 @@ class NonMatedScores:
     """The best scores of non-mated probes against a gallery of `gallery_subjects` other people.
 
     top (p, k) float64: for each probe that was searched, its best k subjects' similarities, falling, -inf where there
-    were no more. subjects (p, k) int64: whose they are, -1 where there were none. owners (p,) int64: who the probe shows, or
-    STRANGER; in one space of numbers with the subjects. unsure: how many more probes were UNSURE.
+    were no more. subjects (p, k) int64: whose they are, -1 where there were none. owners (p,) int64: who the probe
+    shows, or STRANGER; in one space of numbers with the subjects. unsure: how many more probes were UNSURE.
     gallery_subjects: enrolled subjects that each probe was compared with, those without a searchable face included.
     """
 
