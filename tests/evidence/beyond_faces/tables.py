@@ -2,13 +2,38 @@
 
 import numpy as np
 from ersgallery_index import Profile
-from ersgallery_server.evaluation.tables import Table
+from ersgallery_index.calibration import BuiltProfile
+from ersgallery_server.evaluation.tables import Figure, Table
 from numpy.typing import NDArray
 
 from tests.evidence.beyond_faces.groups import gamma_chart, query_rows, severity_rows
 from tests.evidence.beyond_faces.protocol import UNSEEN, Part, Plan, Samples
 from tests.evidence.beyond_faces.ranking import Bootstrap, Trial, retrieval_rows
 from tests.evidence.beyond_faces.strangers import stranger_rows
+
+
+def cluster_table(built: BuiltProfile) -> Table:
+    """Return which clusters there are at each distance of single linkage; the profile's is marked."""
+    ui = built.ui
+    if ui is None:
+        raise ValueError("a profile of a given UI set has no clusters")
+    return Table(
+        "beyond-cluster",
+        "Beyond faces: the cluster of what nobody can read",
+        ("single linkage cut at", "largest cluster", "next", "cosine of its centroid to the profile's"),
+        tuple(
+            (f"{at.max_distance:.1f}", at.largest, at.second, Figure(at.cosine, percent=False, digits=3))
+            for at in ui.by_distance
+        ),
+        source="Figures 6 and 12",
+        notes=(
+            f"{int(built.pool.sum()):,} images were clustered; {int(built.ui_members.sum()):,} are in the UI set.",
+            *(f"{check.name}: {check.text}." for check in ui.checks),
+            *(choice.reason for choice in built.choices),
+            f"Mean of clean characters to the UI centroids, cosine: {_numbers(built.mean_to_ui)}.",
+            f"On characters without a part in any choice: {_figures(built)}.",
+        ),
+    )
 
 
 def retrieval_table(plan: Plan, samples: Samples, trial: Trial, drawing: Bootstrap) -> Table:
@@ -98,6 +123,15 @@ def _sizes(samples: Samples) -> str:
         f"{queries:,} queries of {people:,} characters in a gallery of {gallery:,} of their images and {distractors:,} "
         f"distractors, of {strangers:,} other characters."
     )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
+
+
+def _figures(built: BuiltProfile) -> str:
+    plain = {name: value for name, value in built.figures.items() if isinstance(value, int | float)}
+    return ", ".join(f"{name} {value:.4g}" for name, value in plain.items())
 
 
 def _words(kinds: tuple[str, ...]) -> str:
