@@ -40,7 +40,7 @@ class Bench:
         photographs = np.unique(names[test])
         drawn = self.rng("mixed").random(len(photographs)) < self.plan.degraded_share
         shown_degraded = drawn[np.minimum(np.searchsorted(photographs, names), len(photographs) - 1)]
-        return test & (shown_degraded != self.corpus.clean)
+        return np.asarray(test & (shown_degraded != self.corpus.clean), np.bool_)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return the generator of one purpose, the same in every run."""
@@ -60,19 +60,13 @@ def make_bench(corpus: Corpus, wild: Corpus | None, plan: EvaluationPlan, progre
 
 
 def making_faces(corpus: Corpus, plan: EvaluationPlan, kinds: Sequence[Degradation] | None = None) -> FaceSet:
-    """Return one view of each identity that makes the profile: degraded for a share of them, by the kinds given.
+    """Return what a profile is made of: a clean view of each identity, and a degraded one of a share of them.
 
-    kinds: by default all but the unseen ones. Whose degraded view is of another kind stays clean.
+    kinds: of the degraded views, by default all but the unseen ones.
     """
     allowed = _seen(corpus, plan) if kinds is None else np.isin(corpus.kinds, [CLEAN, *map(KINDS.index, kinds)])
-    making = corpus.of(Part.MAKING, Role.SINGLE)
-    rng = np.random.default_rng([plan.seed, 2])
-    wanted = np.isin(
-        corpus.identities,
-        np.flatnonzero(rng.random(len(corpus.people)) < plan.calibration_degraded_share),
-    )
-    has_degraded = np.isin(corpus.identities, corpus.identities[making & ~corpus.clean & allowed])
-    return face_set(corpus, making & allowed & ((wanted & has_degraded) != corpus.clean))
+    drawn = np.random.default_rng([plan.seed, 2]).random(len(corpus.people)) < plan.calibration_degraded_share
+    return face_set(corpus, corpus.of(Part.MAKING, Role.SINGLE) & allowed & (corpus.clean | drawn[corpus.identities]))
 
 
 def face_set(corpus: Corpus, chosen: NDArray[np.bool_]) -> FaceSet:

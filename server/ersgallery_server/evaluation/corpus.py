@@ -64,18 +64,19 @@ class Corpus:
     @property
     def clean(self) -> NDArray[np.bool_]:
         """Return which faces were left as they were."""
-        return self.kinds == CLEAN
+        return np.asarray(self.kinds == CLEAN, np.bool_)
 
     def of(self, part: Part, role: Role | None = None) -> NDArray[np.bool_]:
         """Return which faces belong to a part and, where it is given, have a role."""
         chosen = self.parts == _PARTS.index(part)
-        return chosen if role is None else chosen & (self.roles == _ROLES.index(role))
+        return np.asarray(chosen if role is None else chosen & (self.roles == _ROLES.index(role)), np.bool_)
 
     def save(self, path: Path) -> None:
         """Write the corpus as an .npz file without pickles. Raises StorageFailed."""
         about = json.dumps({"model": self.model, "names": self.names, "people": self.people})
         with atomic_write(path) as stream:
-            np.savez(stream, about=np.frombuffer(about.encode(), np.uint8), **self._columns())
+            columns = self._columns()
+            np.savez(stream, allow_pickle=False, about=np.frombuffer(about.encode(), np.uint8), **columns)
 
     @classmethod
     def load(cls, path: Path) -> "Corpus":

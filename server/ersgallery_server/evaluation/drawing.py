@@ -79,7 +79,8 @@ def _levels(views: list[View], plan: CorpusPlan, rng: np.random.Generator) -> li
         if view.part is Part.TEST and view.kind is None:
             firsts.setdefault(view.identity, []).append(view)
     several = [shown[0] for shown in firsts.values() if len(shown) > 1]
-    chosen = rng.choice(len(several), min(plan.level_photographs, len(several)), replace=False) if several else []
+    shown = min(plan.level_photographs, len(several))
+    chosen: list[int] = rng.choice(len(several), shown, replace=False).tolist() if several else []
     return [
         View(several[i].name, several[i].identity, Part.TEST, Role.LEVEL, kind, level)
         for kind in KINDS

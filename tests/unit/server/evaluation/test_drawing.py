@@ -22,7 +22,7 @@ def of(views: list[View], part: Part, role: Role = Role.SINGLE) -> list[View]:
     return [view for view in views if view.part is part and view.role is role]
 
 
-def test_no_identity_is_in_two_parts_and_the_shares_are_as_planned():
+def test_no_identity_is_in_two_parts_and_the_shares_are_as_planned() -> None:
     parts = {part: {view.identity for view in draw() if view.part is part} for part in Part}
     assert {part: len(people) for part, people in parts.items()} == {
         Part.MAKING: 30,
@@ -33,7 +33,7 @@ def test_no_identity_is_in_two_parts_and_the_shares_are_as_planned():
     assert len(set.union(*parts.values())) == 100
 
 
-def test_every_photograph_is_shown_clean_once_and_degraded_once():
+def test_every_photograph_is_shown_clean_once_and_degraded_once() -> None:
     for part in (Part.MAKING, Part.VALIDATION, Part.TEST):
         shown = of(draw(), part)
         clean = [view.name for view in shown if view.kind is None]
@@ -41,18 +41,18 @@ def test_every_photograph_is_shown_clean_once_and_degraded_once():
         assert len(set(clean)) == len(clean)
 
 
-def test_one_photograph_of_each_person_makes_the_profile_and_the_others_are_limited():
+def test_one_photograph_of_each_person_makes_the_profile_and_the_others_are_limited() -> None:
     counts = {part: len(of(draw(), part)) for part in (Part.MAKING, Part.VALIDATION, Part.TEST)}
     assert counts == {Part.MAKING: 30 * 2, Part.VALIDATION: 20 * 4 * 2, Part.TEST: 50 * 4 * 2}
 
 
-def test_frames_are_degraded_views_of_test_photographs():
+def test_frames_are_degraded_views_of_test_photographs() -> None:
     frames = of(draw(), Part.TEST, Role.FRAME)
     assert len(frames) == 50 * 4 * 3
     assert all(view.kind is not None and 0.2 <= view.severity <= 1.0 for view in frames)
 
 
-def test_a_series_shows_the_same_photographs_at_every_kind_and_level():
+def test_a_series_shows_the_same_photographs_at_every_kind_and_level() -> None:
     series = of(draw(), Part.TEST, Role.LEVEL)
     assert len(series) == len(Degradation) * 2 * 5
     shown = {
@@ -63,11 +63,11 @@ def test_a_series_shows_the_same_photographs_at_every_kind_and_level():
     assert len(set(map(frozenset, shown.values()))) == 1
 
 
-def test_the_seed_decides_everything():
+def test_the_seed_decides_everything() -> None:
     assert draw() == draw()
     assert draw() != draw(CorpusPlan(seed=1, photographs_per_identity=4, level_photographs=5, levels=(0.5, 1.0)))
 
 
-def test_too_few_people_are_refused_with_the_limit():
+def test_too_few_people_are_refused_with_the_limit() -> None:
     with pytest.raises(CalibrationFailed, match=f"39 identities were given; an evaluation needs {MIN_IDENTITIES}"):
         draw_views(faces(39), PLAN)

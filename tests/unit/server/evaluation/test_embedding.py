@@ -38,7 +38,7 @@ def corpus_of(faces: AlignedFaces, views: list[View]) -> Corpus:
     return embed_views("toy", ("ann", "bob"), views, faces, embed, None, seed=0)
 
 
-def test_columns_say_what_each_view_is(faces: AlignedFaces):
+def test_columns_say_what_each_view_is(faces: AlignedFaces) -> None:
     corpus = corpus_of(faces, VIEWS)
     assert corpus.identities.tolist() == [0, 0, 1]
     assert corpus.kinds.tolist() == [CLEAN, KINDS.index(Degradation.NOISE), KINDS.index(Degradation.GAUSSIAN_BLUR)]
@@ -49,24 +49,24 @@ def test_columns_say_what_each_view_is(faces: AlignedFaces):
     assert (corpus.raw[0] != corpus.raw[1]).any()
 
 
-def test_a_view_does_not_depend_on_those_after_it(faces: AlignedFaces):
+def test_a_view_does_not_depend_on_those_after_it(faces: AlignedFaces) -> None:
     np.testing.assert_array_equal(corpus_of(faces, VIEWS[:2]).raw, corpus_of(faces, VIEWS).raw[:2])
 
 
-def test_blur_lowers_sharpness(faces: AlignedFaces):
+def test_blur_lowers_sharpness(faces: AlignedFaces) -> None:
     corpus = corpus_of(faces, VIEWS)
     assert corpus.sharpness[2] < 0.01 * corpus.sharpness[0]
     assert sharpness(faces.crop("ann/1.png")) == corpus.sharpness[0]
 
 
-def test_unlabelled_faces_are_taken_as_they_are(faces: AlignedFaces):
+def test_unlabelled_faces_are_taken_as_they_are(faces: AlignedFaces) -> None:
     corpus = embed_wild("toy", faces, embed, None)
     assert corpus.identities.tolist() == [-1, -1]
     assert corpus.kinds.tolist() == [UNKNOWN, UNKNOWN]
     assert corpus.of(Part.WILD).all()
 
 
-def test_a_corpus_survives_its_file(faces: AlignedFaces, tmp_path: Path):
+def test_a_corpus_survives_its_file(faces: AlignedFaces, tmp_path: Path) -> None:
     corpus = corpus_of(faces, VIEWS)
     corpus.save(tmp_path / "corpus.npz")
     again = Corpus.load(tmp_path / "corpus.npz")
@@ -75,7 +75,7 @@ def test_a_corpus_survives_its_file(faces: AlignedFaces, tmp_path: Path):
     np.testing.assert_array_equal(again.severities, corpus.severities)
 
 
-def test_a_truncated_corpus_is_refused(faces: AlignedFaces, tmp_path: Path):
+def test_a_truncated_corpus_is_refused(faces: AlignedFaces, tmp_path: Path) -> None:
     path = tmp_path / "corpus.npz"
     corpus_of(faces, VIEWS).save(path)
     path.write_bytes(path.read_bytes()[:-200])
