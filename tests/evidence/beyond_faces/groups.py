@@ -1,6 +1,7 @@
 """What the gates do to groups of queries and images, and at other gammas."""
 
 import numpy as np
+from ersgallery_index.evaluation.retrieval import Ranked
 from ersgallery_server.evaluation.tables import Chart, Entry, Series
 from numpy.typing import NDArray
 
@@ -23,8 +24,7 @@ def query_rows(samples: Samples, trial: Trial, drawing: Bootstrap) -> tuple[tupl
     at, names = trial.queries.at, trial.queries.identities
     ungated, gallery_only = without_gates(trial), with_gates(trial, probe=False)
     unsure = (trial.queries.ers < trial.gamma).astype(np.float64)
-    misled = ungated.found_within(1) == 0.0
-    misled &= trial.gallery.ers[nearest_rows(trial)] < trial.gamma
+    misled = is_misled(trial, ungated)
     rows: list[tuple[Entry, ...]] = []
     for name, chosen in _query_groups(samples, at):
         columns = (
@@ -38,6 +38,23 @@ def query_rows(samples: Samples, trial: Trial, drawing: Bootstrap) -> tuple[tupl
         )
         rows.append((name, int(chosen.sum()), *(share(c[chosen], names[chosen], drawing) for c in columns)))
     return tuple(rows)
+
+
+def misled_words(trial: Trial) -> str:
+    """Say how many queries are misled without gates, and how many of them the gallery gate puts right."""
+    misled = is_misled(trial, without_gates(trial))
+    put_right = int(with_gates(trial, probe=False).found_within(1)[misled].sum())
+    unsure = int((trial.queries.ers[misled] < trial.gamma).sum())
+    return (
+        f"{int(misled.sum()):,} queries are misled; {unsure:,} of them are below gamma themselves. The gallery gate "
+        f"puts {put_right:,} right: the others have too little left of their character, and find another wrong one."
+    )
+
+
+def is_misled(trial: Trial, ungated: Ranked) -> Mask:
+    """Return whose first answer without gates is wrong and below gamma: (n,)."""
+    low = trial.gallery.ers[nearest_rows(trial)] < trial.gamma
+    return np.asarray((ungated.found_within(1) == 0.0) & low, np.bool_)
 
 
 def severity_rows(samples: Samples, trial: Trial, drawing: Bootstrap) -> tuple[tuple[Entry, ...], ...]:

@@ -3,10 +3,10 @@
 import numpy as np
 from ersgallery_index import Profile
 from ersgallery_index.calibration import BuiltProfile
-from ersgallery_server.evaluation.tables import Figure, Table
+from ersgallery_server.evaluation.tables import Entry, Figure, Table
 from numpy.typing import NDArray
 
-from tests.evidence.beyond_faces.groups import gamma_chart, query_rows, severity_rows
+from tests.evidence.beyond_faces.groups import gamma_chart, misled_words, query_rows, severity_rows
 from tests.evidence.beyond_faces.protocol import UNSEEN, Part, Plan, Samples
 from tests.evidence.beyond_faces.ranking import Bootstrap, Trial, retrieval_rows
 from tests.evidence.beyond_faces.strangers import stranger_rows
@@ -38,11 +38,13 @@ def cluster_table(built: BuiltProfile) -> Table:
 
 def retrieval_table(plan: Plan, samples: Samples, trial: Trial, drawing: Bootstrap) -> Table:
     """Return mAP and rank-k of the whole test, without gates and with them."""
+    rows = retrieval_rows(trial, drawing)
+    columns = ("search", "mAP", "mAP, kept-out images as junk", "rank 1", "rank 5", "rank 10", "unsure queries")
     return Table(
         "beyond-retrieval",
         "Beyond faces: finding the same character in another typeface",
-        ("search", "mAP", "mAP, kept-out images as junk", "rank 1", "rank 5", "rank 10", "unsure queries"),
-        retrieval_rows(trial, drawing),
+        columns,
+        rows,
         source="Table 12",
         notes=(
             _sizes(samples),
@@ -53,9 +55,21 @@ def retrieval_table(plan: Plan, samples: Samples, trial: Trial, drawing: Bootstr
             "In the second, in every row, they are neither to be found nor in the way of queries of their character.",
             "Gains are paired differences, in shares, to the profile's vectors without gates.",
             "Intervals are 95 %, by bootstrap over characters.",
+            *(verdict(row, columns) for row in rows if str(row[0]).startswith("gain")),
         ),
         charts=(gamma_chart(trial),),
     )
+
+
+def verdict(row: tuple[Entry, ...], columns: tuple[str, ...]) -> str:
+    """Say of a row of gains in which figures the paper's effect shows, in which the opposite, and in which neither."""
+    sorted_out: dict[str, list[str]] = {"raises": [], "lowers": [], "leaves open": []}
+    for name, entry in zip(columns, row, strict=True):
+        if isinstance(entry, Figure) and entry.low is not None and entry.high is not None:
+            word = "raises" if entry.low > 0 else "lowers" if entry.high < 0 else "leaves open"
+            sorted_out[word].append(name)
+    said = "; ".join(f"{word} {', '.join(names)}" for word, names in sorted_out.items() if names)
+    return f"{str(row[0]).capitalize()}: {said}."
 
 
 def query_table(samples: Samples, trial: Trial, drawing: Bootstrap) -> Table:
@@ -78,6 +92,7 @@ def query_table(samples: Samples, trial: Trial, drawing: Bootstrap) -> Table:
         source="Table 12",
         notes=(
             "Misled: the first answer is wrong and below gamma. At rank 1 the gallery gate cannot win more than that.",
+            misled_words(trial),
             "With both gates an unsure query counts as one that found nothing.",
             f"Kinds never seen in calibration: {_words(UNSEEN)}.",
         ),
