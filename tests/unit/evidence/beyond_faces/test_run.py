@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from ersgallery_index import normalize
-from ersgallery_index.calibration import CalibrationFailed
+from ersgallery_index.errors import CalibrationFailed
 from ersgallery_server.evaluation.tables import Figure, Table
 from numpy.typing import NDArray
 from PIL import Image
