@@ -25,6 +25,9 @@ STRANGER = -1
 KEPT = 32
 """How many subjects are kept for each probe: enough for gallery sizes from a tenth of the subjects compared."""
 
+PER_PERSON = 3
+"""How many faces of one person are probes: somebody with hundreds of photographs would decide the FPIR alone."""
+
 _BLOCK_SCORES = 1 << 22
 _BLOCK_PROBES = 256
 
@@ -119,13 +122,31 @@ def leave_one_subject_out(
     *,
     gamma: float,
     gamma_gallery: float,
+    per_person: int = PER_PERSON,
+    seed: int = 0,
     k: int = KEPT,
     progress: Progress | None = None,
 ) -> NonMatedScores:
-    """Compare every labelled face, as a probe, with all other people: a gallery that is its own data."""
+    """Compare up to per_person faces of everybody with all faces of all others: a gallery that is its own data.
+
+    Raises as non_mated_scores does.
+    """
+    _require(len(identities) == len(faces), "LABELS_MISMATCH", f"{len(identities)} labels for {len(faces)} faces")
+    rows = some_of_each(identities, per_person, seed)
+    probes = Representation(faces.vectors[rows], faces.ers[rows], faces.raw_ers[rows], faces.usable[rows])
     return non_mated_scores(
-        faces, identities, faces, identities, gamma=gamma, gamma_gallery=gamma_gallery, k=k, progress=progress
+        probes, identities[rows], faces, identities, gamma=gamma, gamma_gallery=gamma_gallery, k=k, progress=progress
     )
+
+
+def some_of_each(identities: Ids, most: int, seed: int = 0) -> Ids:
+    """Return the rows, rising, of at most `most` faces of each identity (n,), chosen at random."""
+    mixed = np.random.default_rng(seed).permutation(len(identities))
+    mixed = mixed[np.argsort(identities[mixed], kind="stable")]
+    people = identities[mixed]
+    begins = np.append(True, people[1:] != people[:-1])[: len(people)]
+    rank = np.arange(len(people)) - np.maximum.accumulate(np.where(begins, np.arange(len(people)), 0))
+    return np.sort(mixed[rank < most])
 
 
 def non_mated_scores_of_index(

@@ -18,8 +18,6 @@ from ersgallery_index.representation import Representation, represent
 Progress = Callable[[int, int], None]
 """Told (thresholds chosen, thresholds in all)."""
 
-_KEPT = 64
-
 
 @dataclass(frozen=True, slots=True)
 class TauPlan:
@@ -89,8 +87,8 @@ def tau_experiment(
 ) -> list[TauCheck]:
     """Choose tau on some people and count on others: rows (n, d) stored unit rows, identities (n,).
 
-    profile: derives the rows, and the gates need one; it should be made of other people. Every face is a probe
-    against all other people of its half. Raises CalibrationFailed: LABELS_MISMATCH, TOO_FEW_IDENTITIES, and as
+    profile: derives the rows, and the gates need one; it should be made of other people. Up to 3 faces of
+    everybody are probes against all other people of their half. Raises CalibrationFailed: LABELS_MISMATCH, TOO_FEW_IDENTITIES, and as
     choose_tau does.
     """
     if len(rows) != len(identities):
@@ -164,7 +162,7 @@ def _check(
 
 def _scores(faces: Representation, identities: Ids, wanted: NDArray[np.bool_], plan: TauPlan) -> NonMatedScores:
     part = Representation(faces.vectors[wanted], faces.ers[wanted], faces.raw_ers[wanted], faces.usable[wanted])
-    return leave_one_subject_out(part, identities[wanted], gamma=plan.gamma, gamma_gallery=plan.gamma_gallery, k=_KEPT)
+    return leave_one_subject_out(part, identities[wanted], gamma=plan.gamma, gamma_gallery=plan.gamma_gallery)
 
 
 def _represent(
