@@ -122,9 +122,10 @@ def build_profile(
 def build_profile_from_ui_set(
     model: str, ui_rows: NDArray[np.float32], clean: FaceSet, testing: FaceSet, plan: BuildPlan | None = None
 ) -> BuiltProfile:
-    """Build a profile from given unrecognizable faces (n, d), stored unit rows: the paper's shortcut without clustering.
+    """Build a profile from given unrecognizable faces (n, d), the paper's shortcut without clustering.
 
-    clean: recognizable faces, for the mean. testing: as in build_profile. ui_members is empty. Raises CalibrationFailed.
+    clean: recognizable faces, for the mean. testing: as in build_profile. No ui_members are set. Raises
+    CalibrationFailed.
     """
     plan = plan or BuildPlan()
     given = FaceSet.of_raw(ui_rows)

@@ -28,8 +28,8 @@ class FaceSet:
     """n faces of one embedding model.
 
     rows (n, d) float32: stored unit rows, neither centred nor enhanced. identities (n,) int64: who, NOBODY where
-    unknown. kinds (n,) int16: positions in kind_names, CLEAN or UNKNOWN. severities (n,) float64: 0 for clean faces, NaN where
-    unknown. Raises CalibrationFailed (LABELS_MISMATCH) for columns that do not fit together.
+    unknown. kinds (n,) int16: positions in kind_names, CLEAN or UNKNOWN. severities (n,) float64: 0 for clean faces,
+    NaN where unknown. Raises CalibrationFailed (LABELS_MISMATCH) for columns that do not fit together.
     """
 
     rows: NDArray[np.float32]
@@ -91,12 +91,12 @@ class FaceSet:
     @property
     def clean(self) -> NDArray[np.bool_]:
         """Return which faces are known to be clean."""
-        return self.kinds == CLEAN
+        return np.asarray(self.kinds == CLEAN, np.bool_)
 
     @property
     def degraded(self) -> NDArray[np.bool_]:
         """Return which faces are known to be degraded."""
-        return self.kinds >= 0
+        return np.asarray(self.kinds >= 0, np.bool_)
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
         """Return the chosen faces."""

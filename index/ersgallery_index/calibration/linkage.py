@@ -23,7 +23,8 @@ def single_linkage(
 
     Equal to scipy's `fcluster(linkage(unit, "single"), max_distance, "distance")` but for the numbers.
     """
-    return single_linkage_grid(unit, [max_distance], progress)[0]
+    (labels,) = single_linkage_grid(unit, [max_distance], progress)
+    return np.asarray(labels, np.int64)
 
 
 def single_linkage_grid(
@@ -71,10 +72,12 @@ class _Forest:
         least = 1.0 - self._max_distance**2 / 2.0
         error = (unit.shape[1] + 4) * _FLOAT32_EPSILON
         near = cosines >= np.float32(least - error)
-        unsure = near & (cosines < np.float32(least + error))
-        if unsure.any():
-            near[unsure] = self._are_near(unit, left, right, np.nonzero(unsure))
-        self._join(near, left, right)
+        unsure = np.flatnonzero(near & (cosines < np.float32(least + error)))
+        if len(unsure):
+            near.flat[unsure] = self._are_near(unit, left, right, np.divmod(unsure, len(right)))
+        # Rows and columns in turn: a round of rows alone would win one column of a dense block at a time.
+        while self._join_rows(near, left, right) and self._join_rows(near.T, right, left):
+            pass
 
     def _are_near(
         self,
@@ -91,15 +94,15 @@ class _Forest:
             near[some] = np.sqrt(np.einsum("ij,ij->i", difference, difference)) <= self._max_distance
         return near
 
-    def _join(self, near: NDArray[np.bool_], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
-        """Join near pairs until none is left whose sets differ: each round joins every row with one such neighbour."""
+    def _join_rows(self, near: NDArray[np.bool_], left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
+        """Join every row that is near a column of another set with one such column; say whether there was any."""
         active = np.flatnonzero(near.any(axis=1))
-        while len(active):
-            apart = near[active] & (self.roots(left[active])[:, None] != self.roots(right)[None, :])
-            has_one = apart.any(axis=1)
-            active = active[has_one]
-            for row, column in zip(left[active].tolist(), right[apart[has_one].argmax(axis=1)].tolist(), strict=True):
-                self._union(row, column)
+        apart = near[active] & (self.roots(left[active])[:, None] != self.roots(right)[None, :])
+        has_one = apart.any(axis=1)
+        chosen = right[apart[has_one].argmax(axis=1)] if has_one.any() else right[:0]
+        for row, column in zip(left[active[has_one]].tolist(), chosen.tolist(), strict=True):
+            self._union(row, column)
+        return len(chosen) > 0
 
     def _union(self, row: int, column: int) -> None:
         first, second = self._root(row), self._root(column)

@@ -14,6 +14,7 @@ _GAMMA_STEPS = 10_000
 _BINS = 80
 _RAW_ERS_RANGE = (0.0, 1.6)
 _LEVELS = 5
+_MOST_PAIRS = 50_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,38 @@ def largest_gamma(clean_ers: Float64, max_share_below: float) -> float:
     may_fall = math.floor(max_share_below * len(clean_ers))
     bound = float(np.sort(np.clip(clean_ers, 0.0, 1.0))[min(may_fall, len(clean_ers) - 1)])
     return math.floor(bound * _GAMMA_STEPS) / _GAMMA_STEPS
+
+
+def cross_checked(clean_ers: Float64, groups: NDArray[np.int64], max_share_below: float) -> float | None:
+    """Return the share of clean ERS values (n,) below the gamma that the other half of the groups (n,) sets."""
+    people = np.unique(groups)
+    half = np.isin(groups, people[np.random.default_rng(0).permutation(len(people)) % 2 == 0])
+    if half.all() or not half.any():
+        return None
+    first = clean_ers[half] < largest_gamma(clean_ers[~half], max_share_below)
+    second = clean_ers[~half] < largest_gamma(clean_ers[half], max_share_below)
+    return _rounded(float(np.concatenate([first, second]).mean()))
+
+
+def pair_accuracy(
+    vectors: Float64, identities: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[float, int] | None:
+    """Return the accuracy of 1:1 verification at its best tau, and the genuine pairs it was measured on.
+
+    vectors (n, d) unit, identities (n,). All genuine pairs, and as many random impostor pairs, up to 50,000 of each;
+    both kinds weigh the same. None where no person has two faces.
+    """
+    genuine = _genuine_pairs(identities)
+    if not len(genuine) or len(np.unique(identities)) < 2:
+        return None
+    genuine = genuine[rng.permutation(len(genuine))[:_MOST_PAIRS]]
+    draws = rng.integers(0, len(identities), (8 * len(genuine), 2))
+    impostors = draws[identities[draws[:, 0]] != identities[draws[:, 1]]][: len(genuine)]
+    same, other = _similarities(vectors, genuine), _similarities(vectors, impostors)
+    taus = np.sort(np.concatenate([same, other]))
+    missed = np.searchsorted(np.sort(same), taus, "left") / len(same)
+    accepted = 1.0 - np.searchsorted(np.sort(other), taus, "left") / len(other)
+    return float(1.0 - ((missed + accepted) / 2.0).min()), len(genuine)
 
 
 def histogram(faces: FaceSet, raw_ers: Float64) -> Histogram:
@@ -78,6 +111,22 @@ def figures(faces: FaceSet, raw_ers: Float64, gamma: float) -> Mapping[str, obje
             if (faces.kinds == kind).any()
         },
     }
+
+
+def _genuine_pairs(identities: NDArray[np.int64]) -> NDArray[np.int64]:
+    order = np.argsort(identities, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(identities[order]) != 0]) if len(order) else order
+    pairs = [
+        np.stack(np.triu_indices(len(members), 1), axis=1) + first
+        for first, members in zip(starts.tolist(), np.split(order, starts[1:]), strict=True)
+        if len(members) > 1 and identities[members[0]] >= 0
+    ]
+    return order[np.concatenate(pairs)] if pairs else np.empty((0, 2), np.int64)
+
+
+def _similarities(vectors: Float64, pairs: NDArray[np.int64]) -> Float64:
+    blocks = np.array_split(pairs, max(1, len(pairs) // 4096))
+    return np.concatenate([np.einsum("ij,ij->i", vectors[block[:, 0]], vectors[block[:, 1]]) for block in blocks])
 
 
 def _share(holds: NDArray[np.bool_]) -> float | None:
