@@ -27,10 +27,10 @@ def cluster_table(built: BuiltProfile) -> Table:
         ),
         source="Figures 6 and 12",
         notes=(
-            f"{int(built.pool.sum()):,} images were clustered; {int(built.ui_members.sum()):,} are in the UI set.",
+            f"{len(built.ui_members):,} images were clustered; {int(built.ui_members.sum()):,} are in the UI set.",
             *(f"{check.name}: {check.text}." for check in ui.checks),
-            *(choice.reason for choice in built.choices),
-            f"Mean of clean characters to the UI centroids, cosine: {_numbers(built.mean_to_ui)}.",
+            *(decision.reason for decision in built.decisions),
+            f"Cosine between the means of clean and unreadable images, not centred: {built.recognizable_cosine:.3f}.",
             f"On characters without a part in any choice: {_figures(built)}.",
         ),
     )
@@ -138,10 +138,6 @@ def _sizes(samples: Samples) -> str:
         f"{queries:,} queries of {people:,} characters in a gallery of {gallery:,} of their images and {distractors:,} "
         f"distractors, of {strangers:,} other characters."
     )
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:.3f}" for value in values)
 
 
 def _figures(built: BuiltProfile) -> str:
