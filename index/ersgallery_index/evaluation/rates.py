@@ -1,0 +1,55 @@
+"""Shares of errors with their uncertainty."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ersgallery_index.sums import Float64
+
+FEWEST_ERRORS = 10
+"""With fewer expected errors a figure says little."""
+
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share with its 95 % interval. supported: at least 10 of what is counted were expected."""
+
+    value: float
+    low: float
+    high: float
+    supported: bool = True
+
+
+def wilson(count: int, trials: int) -> Rate:
+    """Return count / trials with Wilson's interval, for independent trials; raises ValueError without a trial."""
+    if trials <= 0:
+        raise ValueError("a share needs a trial")
+    share = count / trials
+    scale = 1.0 + _Z * _Z / trials
+    centre = (share + _Z * _Z / (2 * trials)) / scale
+    half = _Z * math.sqrt(share * (1.0 - share) / trials + _Z * _Z / (4 * trials * trials)) / scale
+    return Rate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+def draw_people(people: NDArray[np.int64], resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return how often each of n trials counts in each resample (r, n): people are drawn with all their trials."""
+    names, which = np.unique(people, return_inverse=True)
+    times = rng.multinomial(len(names), np.full(len(names), 1.0 / len(names)), size=resamples)
+    return np.asarray(times[:, which.reshape(-1)], np.int64)
+
+
+def by_people(errors: NDArray[np.bool_], people: NDArray[np.int64], resamples: int, rng: np.random.Generator) -> Rate:
+    """Return the share of (n,) trials that are errors, with an interval by bootstrap over the people (n,) they show."""
+    drawn = draw_people(people, resamples, rng)
+    shares = (drawn @ errors.astype(np.float64)) / np.maximum(drawn.sum(axis=1), 1)
+    return rate_of(float(errors.mean()), shares, supported=int(errors.sum()) >= FEWEST_ERRORS)
+
+
+def rate_of(value: float, drawn: Float64, *, supported: bool = True) -> Rate:
+    """Return a figure with the interval that its resamples span."""
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Rate(value, float(low), float(high), supported)
