@@ -41,7 +41,9 @@ def search_all(
     index = open_index(gallery.vectors.shape[1], device="cpu")
     index.set_gate(gamma_gallery)
     kept = np.flatnonzero(gallery.usable)
-    index.apply(1, np.empty(0, np.int64), kept.astype(np.int64), subjects[kept], gallery.ers[kept], gallery.vectors[kept])
+    index.apply(
+        1, np.empty(0, np.int64), kept.astype(np.int64), subjects[kept], gallery.ers[kept], gallery.vectors[kept]
+    )
     answers = identify(index, probes, Policy(gamma, gamma_gallery, tau=-1.0, max_candidates=RANKS))
     offsets, found = answers.hits.offsets, answers.hits.subject_ids
     counts = np.diff(offsets)

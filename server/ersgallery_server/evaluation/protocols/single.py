@@ -118,9 +118,7 @@ def _fewer(trade: GammaTrade) -> list[Figure]:
     ]
 
 
-def _best(
-    bench: Bench, faces: Representation, people: NDArray[np.int64], quality: NDArray[np.float64]
-) -> list[Figure]:
+def _best(bench: Bench, faces: Representation, people: NDArray[np.int64], quality: NDArray[np.float64]) -> list[Figure]:
     trade = gamma_trade(
         gated_by(faces, quality), people, gammas=(0.0, *_SEARCHED), fars=bench.plan.fars, seed=bench.plan.seed
     )
@@ -162,7 +160,9 @@ def _rejected_share(
         ranks = as_quality(values)
         worse = np.minimum(ranks[first], ranks[second])
         rates = [float(failed[worse >= kept].mean()) if (worse >= kept).any() else np.nan for kept in _KEPT_SHARES]
-        lines.append(Series.of(f"{name} (AUC of right pairs {auc(worse[~failed], worse[failed]):.3f})", _KEPT_SHARES, rates))
+        lines.append(
+            Series.of(f"{name} (AUC of right pairs {auc(worse[~failed], worse[failed]):.3f})", _KEPT_SHARES, rates)
+        )
     return Chart(
         "rejected-share",
         "False rejects among the pairs that are left, by the share of faces rejected",
@@ -179,5 +179,3 @@ def _genuine_pairs(people: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArra
     first = np.concatenate([group[pair[0]] for group, pair in zip(groups, pairs, strict=True)])
     second = np.concatenate([group[pair[1]] for group, pair in zip(groups, pairs, strict=True)])
     return first, second
-
-
