@@ -42,6 +42,11 @@ class Bench:
         shown_degraded = drawn[np.minimum(np.searchsorted(photographs, names), len(photographs) - 1)]
         return np.asarray(test & (shown_degraded != self.corpus.clean), np.bool_)
 
+    def kind_name(self, kind: int) -> str:
+        """Return the name of a kind of degradation for people, marked * where no profile ever sees it."""
+        words = KINDS[kind].value.lower().replace("_", " ")
+        return f"{words} *" if KINDS[kind] in self.plan.unseen else words
+
     def rng(self, purpose: str) -> np.random.Generator:
         """Return the generator of one purpose, the same in every run."""
         return np.random.default_rng([self.plan.seed, zlib.crc32(purpose.encode())])
