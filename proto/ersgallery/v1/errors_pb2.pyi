@@ -73,7 +73,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 24
     """INTERNAL: a fault of the server; its log has more."""
     ERROR_REASON_CANCELLED: _ErrorReason.ValueType  # 25
-    """CANCELLED: the caller went away before the work began."""
+    """CANCELLED: the caller went away before the work began, or an operation was cancelled."""
     ERROR_REASON_NO_FACE: _ErrorReason.ValueType  # 27
     """INVALID_ARGUMENT, only for one item of a list or template: the photograph has no face."""
     ERROR_REASON_SEVERAL_FACES: _ErrorReason.ValueType  # 28
@@ -84,6 +84,12 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
     says which. Updating the gallery or restarting the server builds the index anew.
     """
+    ERROR_REASON_OPERATION_NOT_FOUND: _ErrorReason.ValueType  # 31
+    """NOT_FOUND: no such operation; it has expired, was deleted, or the server was restarted since."""
+    ERROR_REASON_OPERATIONS_FULL: _ErrorReason.ValueType  # 32
+    """RESOURCE_EXHAUSTED: as many operations wait or run as the server allows."""
+    ERROR_REASON_CALIBRATION_FAILED: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 26
     """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 
@@ -147,7 +153,7 @@ ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 23
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 24
 """INTERNAL: a fault of the server; its log has more."""
 ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 25
-"""CANCELLED: the caller went away before the work began."""
+"""CANCELLED: the caller went away before the work began, or an operation was cancelled."""
 ERROR_REASON_NO_FACE: ErrorReason.ValueType  # 27
 """INVALID_ARGUMENT, only for one item of a list or template: the photograph has no face."""
 ERROR_REASON_SEVERAL_FACES: ErrorReason.ValueType  # 28
@@ -158,6 +164,12 @@ ERROR_REASON_INDEX_BEHIND: ErrorReason.ValueType  # 30
 """INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
 says which. Updating the gallery or restarting the server builds the index anew.
 """
+ERROR_REASON_OPERATION_NOT_FOUND: ErrorReason.ValueType  # 31
+"""NOT_FOUND: no such operation; it has expired, was deleted, or the server was restarted since."""
+ERROR_REASON_OPERATIONS_FULL: ErrorReason.ValueType  # 32
+"""RESOURCE_EXHAUSTED: as many operations wait or run as the server allows."""
+ERROR_REASON_CALIBRATION_FAILED: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 26
 """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 global___ErrorReason = ErrorReason
