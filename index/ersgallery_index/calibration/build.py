@@ -1,252 +1,355 @@
-"""Build a recognizability profile from faces: mean, UI centroids and gamma, with the reasons for each."""
+"""Build a recognizability profile from labelled faces: mean, UI centroids and gamma, each choice by measurement.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+Faces that make the profile and faces that test it show different people. One half of the testing people decides between
+the variants (centring or not, how many centroids) and sets gamma, the other half gives the figures that are reported.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_index.calibration.centres import centred, direction, lost_identity
-from ersgallery_index.calibration.checks import Check, at_least, at_most, enforce
-from ersgallery_index.calibration.faces import FaceSet, Progress
-from ersgallery_index.calibration.given import check_ui_set
-from ersgallery_index.calibration.inputs import require_usable
-from ersgallery_index.calibration.separation import Histogram, auc, cross_checked, figures, histogram, largest_gamma
-from ersgallery_index.calibration.ui import UiClusters, UiRules, find_ui, groups_of
-from ersgallery_index.calibration.variants import (
-    Candidate,
-    Decision,
-    Margins,
-    Variant,
-    decide_centring,
-    decide_centroids,
-    halve,
-    measure,
-    offer,
-    raw_ers_of,
+from ersgallery_index.calibration.centres import centred, direction
+from ersgallery_index.calibration.checks import Check, enforce
+from ersgallery_index.calibration.expectations import (
+    check_away_from_mean,
+    check_held_out,
+    check_ui_set,
+    require_held_out,
+    require_making,
 )
+from ersgallery_index.calibration.faces import FaceSet, Progress
+from ersgallery_index.calibration.separation import Histogram, auc, figures, histogram, largest_gamma, pair_accuracy
+from ersgallery_index.calibration.split import lost_identity, split_ui
+from ersgallery_index.calibration.ui import UiClusters, UiRules, find_ui, groups_of
 from ersgallery_index.errors import CalibrationFailed
 from ersgallery_index.recognizability import Derivation, Profile
 from ersgallery_index.sums import Float64
 
 _DECIMALS = 6
-_RECOGNIZABLE_COSINE = 0.9
+_MIN_LOST = 50
+_MIN_GENUINE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What a sound profile needs.
+    """How a profile is built.
 
-    centring: subtract the mean of clean faces; "auto" measures whether that helps. max_centroids: greatest K.
-    max_clean_below: greatest share of held-out clean faces below gamma. min_identities: people in both sets together.
-    min_held_out: clean held-out faces. min_auc: of clean against degraded held-out faces. margins: of the decisions.
+    centring: subtract the mean of clean faces; None: where it raises the AUC by more than centring_gain and lowers the
+    1:1 accuracy of clean pairs by no more than accuracy_loss. centroids: how many; None: decided among `counts`, the
+    smallest whose AUC is within count_tolerance of the best; 1: the paper's single one. max_clean_below: greatest share
+    of clean validation faces below gamma. min_identities: least number of people who make and of those who test.
+    min_auc: of clean against degraded faces that no choice saw; a profile that separates less is refused.
     """
 
     rules: UiRules = field(default_factory=UiRules)
-    centring: Literal["auto"] | bool = "auto"
-    max_centroids: int = 3
+    centring: bool | None = None
+    centroids: int | None = None
+    counts: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
     max_clean_below: float = 0.005
-    min_identities: int = 400
-    min_held_out: int = 50
+    min_identities: int = 100
+    centring_gain: float = 0.005
+    accuracy_loss: float = 0.001
+    count_tolerance: float = 0.005
     min_auc: float = 0.6
-    margins: Margins = field(default_factory=Margins)
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to build the profile, and how it did on the people who decide.
+
+    method: `linkage`, `split` or `given`. auc: NaN where no degraded face was held out. accuracy: None where too few
+    people have two clean faces.
+    """
+
+    centred: bool
+    method: str
+    centroids: int
+    auc: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A decision by measurement: what was chosen of what, and why."""
+
+    chosen: Variant
+    among: tuple[Variant, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuiltProfile:
-    """A profile and how it came about.
+    """A profile with everything that is to be said about it.
 
-    ui: the clusters, None where a set of unrecognizable faces was given. ui_members: mask over the making faces.
-    decisions: on centring and on the number of centroids. figures: JSON values, of held-out faces that no decision saw.
-    histograms: raw ERS of all held-out faces. recognizable_mean, ui_mean (d,): unit means of the un-centred clean and
-    unrecognizable faces; recognizable_cosine: between them.
+    ui: the clusters of the pool, None for a given UI set. pool: which making faces were clustered. ui_members: which
+    making faces are in the UI set. recognizable_mean: unit mean of the clean faces, not centred; mean_to_ui: its cosine
+    to the mean of the UI set. figures and histogram are of people who had no part in any choice. checks: on the
+    clusters or the given set, and on what the profile does to those people.
     """
 
     profile: Profile
     ui: UiClusters | None
+    pool: NDArray[np.bool_]
     ui_members: NDArray[np.bool_]
-    checks: tuple[Check, ...]
-    decisions: tuple[Decision, ...]
+    choices: tuple[Choice, ...]
     figures: Mapping[str, object]
-    histograms: Histogram
-    recognizable_mean: Float64
-    ui_mean: Float64
-    recognizable_cosine: float
+    histogram: Histogram
+    recognizable_mean: Float64 | None
+    mean_to_ui: tuple[float, ...]
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Way:
-    """One way to treat embeddings, with a mean or without, and what was found: the first candidate is K = 1."""
+class _Candidate:
+    """Centroids found one way, from these of the making faces, and how they did."""
 
     mean: Float64 | None
-    ui: UiClusters | None
-    checks: tuple[Check, ...]
-    candidates: list[Candidate]
+    centroids: Float64
+    members: NDArray[np.bool_]
+    variant: Variant
+    ui: UiClusters | None = None
+
+
+class _Judge:
+    """Measures candidates on the people who decide."""
+
+    def __init__(self, model: str, deciding: FaceSet) -> None:
+        self._model, self._deciding = model, deciding
+        self._accuracies: dict[bool, float | None] = {}
+
+    def measure(
+        self,
+        mean: Float64 | None,
+        method: str,
+        centroids: Float64,
+        members: NDArray[np.bool_],
+        ui: UiClusters | None = None,
+    ) -> _Candidate:
+        """Return a candidate with its figures."""
+        centroids = np.round(centroids, _DECIMALS)
+        faces = self._deciding
+        raw_ers = raw_ers_of(_draft(self._model, mean, centroids), faces)
+        is_centred = mean is not None
+        if is_centred not in self._accuracies:
+            clean = faces.take(faces.clean)
+            measured = pair_accuracy(centred(clean.rows, mean), clean.identities, np.random.default_rng(0))
+            self._accuracies[is_centred] = measured[0] if measured and measured[1] >= _MIN_GENUINE else None
+        separated = auc(raw_ers[faces.clean], raw_ers[faces.degraded])
+        variant = Variant(is_centred, method, len(centroids), separated, self._accuracies[is_centred])
+        return _Candidate(mean, centroids, members, variant, ui)
 
 
 def build_profile(
-    model: str, making: FaceSet, testing: FaceSet, plan: BuildPlan | None = None, progress: Progress | None = None
+    model: str, making: FaceSet, testing: FaceSet, plan: BuildPlan, progress: Progress | None = None
 ) -> BuiltProfile:
-    """Find the unrecognizable identity among making faces, and set gamma by testing faces of other people.
+    """Find where a model's unrecognizable faces gather, and gamma.
 
-    Half of the testing people decide on centring and the number of centroids; figures come from the other half. Raises
-    CalibrationFailed, whose reason says what is wrong with the faces, and then there is no profile.
+    making: clean and degraded faces, or faces of unknown kind such as crops from the wild; of a person with a degraded
+    view the clean one is kept out of the clustering, so that a person's own views do not chain. testing: clean and,
+    better, degraded faces of other people. progress: gets the pairs compared, of all. Raises CalibrationFailed with a
+    stable reason for faces that cannot give a sound profile.
     """
-    plan = plan or BuildPlan()
-    require_usable(making, testing, plan.min_identities, plan.min_held_out)
-    validation, report = halve(testing, groups_of(testing), plan.seed)
-    steps = _Steps(progress, 2 if plan.centring == "auto" else 1)
-
-    def look(mean: Float64 | None) -> _Way:
-        vectors = centred(making.rows, mean)
-        ui = find_ui(making, vectors, plan.rules, steps.next())
-        lost = vectors[lost_identity(making, vectors)]
-        offered = offer(
-            ui.centroids,
-            vectors[ui.everyone],
-            lost,
-            is_centred=mean is not None,
-            most=plan.max_centroids,
-            seed=plan.seed,
-        )
-        return _Way(mean, ui, ui.checks, [measure(each, validation, mean, plan.seed) for each in offered])
-
-    ordinary = making.rows[~making.degraded]
-    way, centring = _choose_way(look, ordinary, plan)
-    members = way.ui.everyone if way.ui else np.zeros(len(making), np.bool_)
-    return _finish(model, way, centring, members, making.rows[members], ordinary, (testing, report), plan)
+    require_making(making, plan.min_identities)
+    require_held_out(making, testing, plan.min_identities)
+    deciding, reporting = _halves(testing, plan.seed)
+    judge, pool, means = _Judge(model, deciding), _pool(making), _means(making, plan)
+    found: list[_Candidate] = []
+    failures: list[CalibrationFailed] = []
+    for number, mean in enumerate(means):
+        try:
+            found.append(_by_linkage(judge, making, pool, mean, plan.rules, _part_of(progress, number, len(means))))
+        except CalibrationFailed as error:
+            failures.append(error)
+    if not found:
+        raise failures[0]
+    base, centring = _choose_centring(found, plan)
+    best, count = _choose_count([base, *_split(judge, making, base, plan)], plan)
+    return _finish(model, best, (centring, count), making, pool, deciding, reporting, plan)
 
 
 def build_profile_from_ui_set(
-    model: str, ui_rows: NDArray[np.float32], clean: FaceSet, testing: FaceSet, plan: BuildPlan | None = None
+    model: str, ui_set: FaceSet, clean: FaceSet, testing: FaceSet, plan: BuildPlan
 ) -> BuiltProfile:
-    """Build a profile from given unrecognizable faces (n, d), the paper's shortcut without clustering.
+    """Build a profile from a given set of unrecognizable faces, without clustering: the paper's shortcut.
 
-    clean: recognizable faces, for the mean. testing: as in build_profile. No ui_members are set. Raises
-    CalibrationFailed.
+    The set may have been found with another model, of whose images this model made the embeddings. clean: faces whose
+    mean is subtracted, where that helps. Raises CalibrationFailed as build_profile does.
     """
-    plan = plan or BuildPlan()
-    given = FaceSet.of_raw(ui_rows)
-    require_usable(clean, testing, plan.min_identities, plan.min_held_out, given=given)
-    validation, report = halve(testing, groups_of(testing), plan.seed)
-    ordinary = clean.rows[~clean.degraded]
+    if not len(ui_set):
+        raise CalibrationFailed("NO_UI_CLUSTER", "the given set of unrecognizable faces is empty")
+    making = FaceSet.concatenate([clean, ui_set])
+    members = np.arange(len(making)) >= len(clean)
+    require_held_out(making, testing, plan.min_identities)
+    deciding, reporting = _halves(testing, plan.seed)
+    judge = _Judge(model, deciding)
+    found = [
+        judge.measure(mean, "given", direction(centred(ui_set.rows, mean))[None, :], members)
+        for mean in _means(making, plan)
+    ]
+    base, centring = _choose_centring(found, plan)
+    best, count = _choose_count([base, *_split_members(judge, making, base, members, "given", plan)], plan)
+    return _finish(model, best, (centring, count), making, members, deciding, reporting, plan)
 
-    def look(mean: Float64 | None) -> _Way:
-        vectors = centred(given.rows, mean)
-        checks = check_ui_set(vectors, centred(ordinary, mean), plan.rules)
-        offered = offer(
-            direction(vectors)[None, :],
-            vectors,
-            vectors[:0],
-            is_centred=mean is not None,
-            most=plan.max_centroids,
-            seed=plan.seed,
+
+def raw_ers_of(profile: Profile, faces: FaceSet) -> Float64:
+    """Return the raw ERS (n,) of faces under a profile."""
+    return np.asarray(Derivation(profile).derive(faces.rows).raw_ers, np.float64)
+
+
+def _part_of(progress: Progress | None, number: int, parts: int) -> Progress | None:
+    """Return the progress of one of several equal parts."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(number * total + done, parts * total)
+
+
+def _halves(testing: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
+    """Divide the testing people: those who decide, and those who are reported on."""
+    groups = groups_of(testing)
+    people = np.unique(groups)
+    deciding = np.random.default_rng([seed, 3]).permutation(len(people)) % 2 == 0
+    chosen = np.isin(groups, people[deciding])
+    return testing.take(chosen), testing.take(~chosen)
+
+
+def _pool(making: FaceSet) -> NDArray[np.bool_]:
+    """Return the faces to cluster: all but the clean views of people with a degraded one."""
+    return ~(making.clean & np.isin(making.identities, making.identities[making.degraded & (making.identities >= 0)]))
+
+
+def _means(making: FaceSet, plan: BuildPlan) -> list[Float64 | None]:
+    """Return what may be subtracted: of crops from the wild, the mean of them all."""
+    ordinary = making.clean if making.clean.any() else ~making.degraded
+    if plan.centring is False or not ordinary.any():
+        return [None]
+    mean = np.round(making.rows[ordinary].mean(axis=0, dtype=np.float64), _DECIMALS)
+    return [mean] if plan.centring else [None, mean]
+
+
+def _by_linkage(
+    judge: _Judge,
+    making: FaceSet,
+    pool: NDArray[np.bool_],
+    mean: Float64 | None,
+    rules: UiRules,
+    progress: Progress | None,
+) -> _Candidate:
+    clustered = making.take(pool)
+    ui = find_ui(clustered, centred(clustered.rows, mean), rules, progress)
+    members = np.zeros(len(making), np.bool_)
+    members[np.flatnonzero(pool)[ui.everyone]] = True
+    return judge.measure(mean, "linkage", ui.centroids, members, ui)
+
+
+def _split(judge: _Judge, making: FaceSet, base: _Candidate, plan: BuildPlan) -> list[_Candidate]:
+    """Return what splitting the faces that lost their identity gives, where enough clean views show which."""
+    lost = lost_identity(making, centred(making.rows, base.mean))
+    return _split_members(judge, making, base, lost, "split", plan)
+
+
+def _split_members(
+    judge: _Judge, making: FaceSet, base: _Candidate, members: NDArray[np.bool_], method: str, plan: BuildPlan
+) -> list[_Candidate]:
+    vectors = centred(making.rows[members], base.mean)
+    counts = plan.counts if plan.centroids is None else (plan.centroids,)
+    return [
+        judge.measure(
+            base.mean, method, split_ui(vectors, count, np.random.default_rng([plan.seed, 4, count])), members, base.ui
         )
-        return _Way(mean, None, checks, [measure(each, validation, mean, plan.seed) for each in offered])
-
-    way, centring = _choose_way(look, ordinary, plan)
-    nobody = np.zeros(len(clean), np.bool_)
-    return _finish(model, way, centring, nobody, given.rows, ordinary, (testing, report), plan)
+        for count in counts
+        if len(vectors) >= _MIN_LOST * count and (count > 1 or method == "split")
+    ]
 
 
-class _Steps:
-    """Shows several passes of the same length as one."""
+def _choose_centring(found: list[_Candidate], plan: BuildPlan) -> tuple[_Candidate, Choice]:
+    """Choose whether to subtract the mean among the candidates that there are: without it first, then with it."""
+    among = tuple(each.variant for each in found)
+    if len(found) == 1:
+        reason = "asked for" if plan.centring is not None else "the only variant with a UI cluster"
+        return found[0], Choice(among[0], among, reason)
+    plain, centred = among
+    gain = centred.auc - plain.auc
+    loss = 0.0 if plain.accuracy is None or centred.accuracy is None else plain.accuracy - centred.accuracy
+    if np.isnan(gain):
+        return found[0], Choice(among[0], among, "centring was not measured: no degraded faces were held out")
+    better = gain > plan.centring_gain and loss <= plan.accuracy_loss
+    reason = (
+        f"centring changes the AUC by {gain:+.4f} (more than {plan.centring_gain:g} is wanted) and the balanced "
+        f"accuracy of clean pairs by {-loss:+.4f} (a loss of {plan.accuracy_loss:g} at most)"
+    )
+    return found[int(better)], Choice(among[int(better)], among, reason)
 
-    def __init__(self, progress: Progress | None, passes: int) -> None:
-        self._progress, self._passes, self._passed = progress, passes, -1
 
-    def next(self) -> Progress | None:
-        """Return the progress of the next pass."""
-        self._passed += 1
-        passed, report = self._passed, self._progress
-        if report is None:
-            return None
-        return lambda done, total: report(passed * total + done, self._passes * total)
-
-
-def _choose_way(
-    look: Callable[[Float64 | None], _Way], ordinary: NDArray[np.float32], plan: BuildPlan
-) -> tuple[_Way, Decision]:
-    mean = np.round(ordinary.mean(axis=0, dtype=np.float64), _DECIMALS)
-    if plan.centring != "auto":
-        way = look(mean if plan.centring else None)
-        variant = way.candidates[0].variant
-        return way, Decision("centring", variant, "asked for", (variant,))
-    ways: dict[bool, _Way] = {}
-    variants: dict[bool, Variant] = {}
-    failures: list[CalibrationFailed] = []
-    for is_centred in (False, True):
-        try:
-            ways[is_centred] = look(mean if is_centred else None)
-            variants[is_centred] = ways[is_centred].candidates[0].variant
-        except CalibrationFailed as failure:
-            failures.append(failure)
-            variants[is_centred] = Variant(is_centred, "none", 0, failed=failure.message)
-    if not ways:
-        raise failures[0]
-    decision = decide_centring(variants[False], variants[True], plan.margins)
-    return ways[decision.chosen.centred], decision
+def _choose_count(found: list[_Candidate], plan: BuildPlan) -> tuple[_Candidate, Choice]:
+    """Choose the fewest centroids whose AUC is close to the best; of equally many, the better ones."""
+    among = tuple(each.variant for each in found)
+    wanted = [each for each in found if plan.centroids in (None, each.variant.centroids)]
+    if not wanted:
+        raise CalibrationFailed(
+            "TOO_FEW_FACES", f"{plan.centroids} UI centroids need {_MIN_LOST} unrecognizable faces each at least"
+        )
+    if plan.centroids == 1:  # the paper's: the one that comes from clustering or from the given set
+        return wanted[0], Choice(wanted[0].variant, among, "one centroid was asked for")
+    best = max((each.variant.auc for each in wanted if not np.isnan(each.variant.auc)), default=np.nan)
+    close = [each for each in wanted if each.variant.auc >= best - plan.count_tolerance] or wanted[:1]
+    chosen = min(close, key=lambda each: (each.variant.centroids, -each.variant.auc))
+    reason = f"the fewest centroids whose AUC is within {plan.count_tolerance:g} of the best, {best:.4f}"
+    if np.isnan(best):
+        reason = "the number of centroids was not measured: no degraded faces were held out"
+    return chosen, Choice(chosen.variant, among, reason)
 
 
 def _finish(
     model: str,
-    way: _Way,
-    centring: Decision,
-    members: NDArray[np.bool_],
-    ui_rows: NDArray[np.float32],
-    ordinary: NDArray[np.float32],
-    held_out: tuple[FaceSet, FaceSet],
+    best: _Candidate,
+    choices: tuple[Choice, ...],
+    making: FaceSet,
+    pool: NDArray[np.bool_],
+    deciding: FaceSet,
+    reporting: FaceSet,
     plan: BuildPlan,
 ) -> BuiltProfile:
-    testing, report = held_out
-    best, number = decide_centroids(way.candidates, plan.margins)
-    draft = Profile(model, np.round(best.centroids, _DECIMALS), 0.0, way.mean)
-    raw_ers = np.asarray(Derivation(draft).derive(testing.rows).raw_ers, np.float64)
-    gamma = largest_gamma(raw_ers[testing.clean], plan.max_clean_below)
-    profile = Profile(model, draft.centroids, gamma, way.mean)
-    report_ers = raw_ers_of(centred(report.rows, way.mean), profile.centroids)
-    recognizable, unrecognizable = direction(ordinary.astype(np.float64)), direction(ui_rows.astype(np.float64))
-    cosine = float(recognizable @ unrecognizable)
-    checks = (*way.checks, *_held_out_checks(testing, report, report_ers, cosine, plan))
+    draft = _draft(model, best.mean, best.centroids)
+    clean_ers = raw_ers_of(draft, deciding.take(deciding.clean))
+    profile = replace(draft, gamma=largest_gamma(clean_ers, plan.max_clean_below))
+    raw_ers = raw_ers_of(profile, reporting)
+    mean = direction(making.rows[making.clean].astype(np.float64)) if making.clean.any() else None
+    mean_to_ui = () if mean is None else _cosines(making, best.members, mean)
+    checks = (
+        *(best.ui.checks if best.ui else _given_checks(making, best, plan.rules)),
+        check_away_from_mean(mean_to_ui[0] if mean_to_ui else None),
+        *check_held_out(len(clean_ers), plan.max_clean_below, reporting, raw_ers, plan.min_auc),
+    )
     enforce(checks)
     return BuiltProfile(
         profile=profile,
-        ui=way.ui,
-        ui_members=members,
+        ui=best.ui,
+        pool=pool,
+        ui_members=best.members,
+        choices=choices,
+        figures=figures(reporting, raw_ers, profile.gamma),
+        histogram=histogram(reporting, raw_ers),
+        recognizable_mean=mean,
+        mean_to_ui=mean_to_ui,
         checks=checks,
-        decisions=(centring, number),
-        figures={
-            **figures(report, report_ers, gamma),
-            "clean_below_gamma_of_others": cross_checked(
-                raw_ers[testing.clean], groups_of(testing)[testing.clean], plan.max_clean_below
-            ),
-        },
-        histograms=histogram(testing, raw_ers),
-        recognizable_mean=recognizable,
-        ui_mean=unrecognizable,
-        recognizable_cosine=cosine,
     )
 
 
-def _held_out_checks(
-    testing: FaceSet, report: FaceSet, report_ers: Float64, cosine: float, plan: BuildPlan
-) -> tuple[Check, ...]:
-    clean, degraded = report_ers[report.clean], report_ers[report.degraded]
-    separation = auc(clean, degraded) if len(clean) and len(degraded) else None
-    return (
-        at_least("separates", separation, plan.min_auc, "AUC of clean against degraded faces that no decision saw"),
-        at_least(
-            "gamma_support",
-            int(testing.clean.sum()) * plan.max_clean_below,
-            1.0,
-            "held-out clean faces that may lie below gamma",
-        ),
-        at_most(
-            "away_from_recognizable",
-            cosine,
-            _RECOGNIZABLE_COSINE,
-            "cosine of the mean unrecognizable to the mean clean face",
-        ),
-    )
+def _given_checks(making: FaceSet, best: _Candidate, rules: UiRules) -> tuple[Check, ...]:
+    inside, ordinary = making.rows[best.members], making.rows[making.clean & ~best.members]
+    return check_ui_set(centred(inside, best.mean), centred(ordinary, best.mean), rules)
+
+
+def _cosines(making: FaceSet, members: NDArray[np.bool_], mean: Float64) -> tuple[float, ...]:
+    """Return the cosine between the mean of clean faces and that of the UI set, neither centred (figure 1)."""
+    if not members.any():
+        return ()
+    ui = making.rows[members].mean(axis=0, dtype=np.float64)
+    return (float(ui @ mean / np.linalg.norm(ui)),)
+
+
+def _draft(model: str, mean: Float64 | None, centroids: Float64) -> Profile:
+    return Profile(model=model, centroids=centroids, gamma=0.0, mean=mean)

@@ -1,8 +1,8 @@
 """The faces that are unrecognizable by definition, and the K places in which they gather.
 
-A degraded face that is no longer similar to a clean face of the same person cannot be recognized, whatever it looks like.
-Single linkage finds the densest place of such faces; models whose unrecognizable faces gather in several, or thinly, are
-described better by spherical k-means over all of them.
+A degraded face that is no longer similar to a clean face of the same person cannot be recognized, whatever it looks
+like. Single linkage finds the densest place of such faces; models whose unrecognizable faces gather in several, or
+thinly, are described better by spherical k-means over all of them.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ _MOST_IMPOSTORS = 4000
 def lost_identity(faces: FaceSet, vectors: Float64, far: float = 1e-3) -> NDArray[np.bool_]:
     """Return which degraded faces are no longer similar to a clean face of the same person: (n,).
 
-    vectors (n, d): their (centred) unit vectors. The least similarity is the one that a share `far` of the pairs of clean
-    faces of different people exceeds.
+    vectors (n, d): their (centred) unit vectors. The least similarity is the one that a share `far` of the pairs of
+    clean faces of different people exceeds.
     """
     clean = np.flatnonzero(faces.clean & (faces.identities >= 0))
     own: dict[int, int] = dict(zip(faces.identities[clean].tolist(), clean.tolist(), strict=True))

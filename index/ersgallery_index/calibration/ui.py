@@ -1,7 +1,7 @@
 """Find the unrecognizable identity: the cluster in which degraded faces of many people gather.
 
-The paper's way is single linkage, largest cluster, its normalised mean (K = 1). Some models gather a kind of degradation
-in a second place: then the largest clusters are taken until the next one is small beside them.
+The paper's way is single linkage, largest cluster, its normalised mean (K = 1). Some models gather a kind of
+degradation in a second place: then the largest clusters are taken until the next one is small beside them.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from ersgallery_index.calibration.faces import UNKNOWN, FaceSet, Progress
 from ersgallery_index.calibration.linkage import single_linkage_grid
 from ersgallery_index.errors import CalibrationFailed
 from ersgallery_index.sums import Float64
+
+__all__ = ["AtDistance", "Check", "UiClusters", "UiRules", "find_ui", "groups_of", "halves_agree"]
 
 _REPORTED_SIZES = 200
 _NEIGHBOUR = 0.11
@@ -181,13 +183,25 @@ def _checks(pool: FaceSet, vectors: Float64, found: UiClusters, rules: UiRules) 
             "dominance", found.sizes[taken - 1] / following, rules.dominance, "times as large as the next cluster"
         ),
         at_least("degraded_share", share, rules.degraded_majority, "of the cluster's faces are known to be degraded"),
-        at_most("joins_ordinary_faces", _joined(pool, found, rules), rules.max_joined, "of all faces are joined"),
+        at_most(
+            "joins_ordinary_faces",
+            _joined(pool, found, rules),
+            rules.max_joined,
+            "of all faces are joined here or at a distance 0.1 more",
+            "the labels tell more",
+        ),
         at_least("kinds", kinds, float(min(rules.min_kinds, len(pool.kind_names))), "kinds of degradation are in it"),
         at_least(
             "identities", float(found.identities), float(rules.min_identities), "people, or unlabelled faces, in it"
         ),
         at_most("images_per_identity", _images(pool), rules.max_images_per_identity, "ordinary images of a person"),
-        at_most("cosine_distance_inside", max(found.inside), ordinary, "mean cosine distance inside, ordinary outside"),
+        at_most(
+            "cosine_distance_inside",
+            max(found.inside),
+            ordinary,
+            "mean cosine distance inside; the limit is that of the other faces",
+            "there are no others",
+        ),
         at_least(
             "stability_over_halves",
             min(halves_agree(groups[one], vectors[one]) for one in found.members),
