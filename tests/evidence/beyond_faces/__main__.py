@@ -53,7 +53,10 @@ def main(folder: Path, seed: int) -> None:
 def document(beyond: Beyond) -> str:
     """Return the result as JSON: the plan and the tables with their intervals and charts."""
     tables = [asdict(table) for table in beyond.tables]
-    return json.dumps({"plan": asdict(beyond.plan), "tables": tables}, indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"plan": asdict(beyond.plan), "tables": tables}, indent=2, ensure_ascii=False, allow_nan=False)
+        + "\n"
+    )
 
 
 class _Shown:

@@ -96,10 +96,13 @@ def measures(ranked: Ranked) -> tuple[Values, ...]:
     return (ranked.average_precision, *(ranked.found_within(k) for k in RANKS))
 
 
-def share(values: Values, identities: NDArray[np.int64], drawing: Bootstrap) -> Figure:
-    """Return a mean of values in 0..1 with its interval; supported with at least 10 expected errors either way."""
+def share(values: Values, identities: NDArray[np.int64], drawing: Bootstrap) -> Figure | None:
+    """Return a mean of values in 0..1 with its interval; supported with at least 10 expected errors either way.
+
+    None of no values.
+    """
     if len(values) == 0:
-        return Figure(float("nan"), supported=False)
+        return None
     interval = mean_over_identities(values, identities, seed=drawing.seed, resamples=drawing.resamples)
     errors = min(float(values.sum()), len(values) - float(values.sum()))
     return Figure(interval.value, interval.low, interval.high, supported=errors >= _LEAST_ERRORS)

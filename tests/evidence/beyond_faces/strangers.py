@@ -2,7 +2,7 @@
 
 import numpy as np
 from ersgallery_index import Derivation, Profile
-from ersgallery_server.evaluation.tables import Entry, Figure
+from ersgallery_server.evaluation.tables import Entry
 from numpy.typing import NDArray
 
 from tests.evidence.beyond_faces.protocol import CLEAN, Part, Samples
@@ -62,9 +62,7 @@ def stranger_rows(
     )
 
 
-def _figures(
-    matcher: Matcher, samples: Samples, gates: tuple[bool, bool], drawing: Bootstrap
-) -> tuple[Figure, Figure, Figure]:
+def _figures(matcher: Matcher, samples: Samples, gates: tuple[bool, bool], drawing: Bootstrap) -> tuple[Entry, ...]:
     strangers = samples.of(Part.DISTRACTOR)
     mated = samples.of(Part.QUERY) & (samples.kinds == CLEAN)
     hard = samples.severities[strangers] >= _HARD

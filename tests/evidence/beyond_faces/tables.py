@@ -2,7 +2,7 @@
 
 import numpy as np
 from ersgallery_index import Profile
-from ersgallery_index.calibration import BuiltProfile
+from ersgallery_index.calibration import BuiltProfile, Variant
 from ersgallery_server.evaluation.tables import Entry, Figure, Table
 from numpy.typing import NDArray
 
@@ -27,10 +27,10 @@ def cluster_table(built: BuiltProfile) -> Table:
         ),
         source="Figures 6 and 12",
         notes=(
-            f"{len(built.ui_members):,} images were clustered; {int(built.ui_members.sum()):,} are in the UI set.",
+            f"{int(built.pool.sum()):,} images were clustered; {int(built.ui_members.sum()):,} are in the UI set.",
             *(f"{check.name}: {check.text}." for check in ui.checks),
-            *(decision.reason for decision in built.decisions),
-            f"Cosine between the means of clean and unreadable images, not centred: {built.recognizable_cosine:.3f}.",
+            *(f"{_variant(choice.chosen)}: {choice.reason}." for choice in built.choices),
+            *(f"Cosine between the means of clean and unreadable images: {cosine:.3f}." for cosine in built.mean_to_ui),
             f"On characters without a part in any choice: {_figures(built)}.",
         ),
     )
@@ -143,6 +143,11 @@ def _sizes(samples: Samples) -> str:
 def _figures(built: BuiltProfile) -> str:
     plain = {name: value for name, value in built.figures.items() if isinstance(value, int | float)}
     return ", ".join(f"{name} {value:.4g}" for name, value in plain.items())
+
+
+def _variant(chosen: Variant) -> str:
+    mean = "with a mean subtracted" if chosen.centred else "without a mean"
+    return f"K = {chosen.centroids} by {chosen.method}, {mean}"
 
 
 def _words(kinds: tuple[str, ...]) -> str:
