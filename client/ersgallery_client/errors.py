@@ -19,6 +19,7 @@
      |   +- FaceNotFound
      |   +- ProfileNotFound
      |   +- ImageNotStored
+     |   +- OperationNotFound
      +- Conflict
      |   +- GalleryExists
      |   +- SubjectExists
@@ -28,6 +29,7 @@
      |   +- ProfileModelMismatch
      |   +- ModelNotInstalled
      |   +- DeviceFull
+     |   +- CalibrationFailed           the faces yield no threshold or profile; metadata calibration_reason says why
      +- Unavailable                     come again later; calls that may be repeated were repeated already
      |   +- ServerUnreachable           nobody answers at the address
      |   +- ShuttingDown
@@ -35,6 +37,7 @@
      |   +- ResourceExhausted
      |       +- Overloaded
      |       +- TooManyStreams
+     |       +- OperationsFull
      +- DeadlineExceeded
      +- Cancelled
      +- AccessDenied
@@ -160,6 +163,10 @@ class ImageNotStored(NotFound):
     """The face is there and its photograph is not kept."""
 
 
+class OperationNotFound(NotFound):
+    """No such operation; it has expired, was deleted, or the server was restarted since."""
+
+
 class Conflict(GalleryError):
     """The request does not fit the present state; read it again."""
 
@@ -196,6 +203,10 @@ class DeviceFull(FailedPrecondition):
     """The memory of the server's device cannot hold more faces; waiting does not help."""
 
 
+class CalibrationFailed(FailedPrecondition):
+    """The faces do not yield a threshold or a profile; metadata["calibration_reason"] is a stable word for the cause."""
+
+
 class Unavailable(GalleryError):
     """The service cannot answer now; calls that may be repeated were repeated already."""
 
@@ -222,6 +233,10 @@ class Overloaded(ResourceExhausted):
 
 class TooManyStreams(ResourceExhausted):
     """As many streams are open as the server allows."""
+
+
+class OperationsFull(ResourceExhausted):
+    """As many operations wait or run as the server allows."""
 
 
 class DeadlineExceeded(GalleryError):

@@ -14,6 +14,9 @@
      +- DeadlineExceeded       the deadline passed before the work began
      +- ShuttingDown           the server drains
      +- Cancelled              the caller went away before the work began
+     |   +- OperationCancelled
+     +- OperationNotFound      no such operation, or it has expired
+     +- OperationsFull         as many operations wait or run as may
      +- IndexBehind            the store went ahead and a gallery's index could not follow
 
 `status.py` holds the one table from all errors to statuses.
@@ -133,6 +136,28 @@ class Cancelled(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the call was cancelled")
+
+
+class OperationCancelled(Cancelled):
+    """An operation was asked to end before it was done."""
+
+    def __init__(self) -> None:
+        ServiceError.__init__(self, "the operation was cancelled")
+
+
+class OperationNotFound(ServiceError):
+    """No such operation: it has expired, was deleted, or belongs to an earlier run of the server."""
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"there is no operation {operation_id!r}; operations end with the server and expire after an hour")
+
+
+class OperationsFull(ServiceError):
+    """As many operations wait or run as the server allows."""
+
+    def __init__(self, limit: int, retry_after_s: float = 10.0) -> None:
+        super().__init__(f"{limit} operations wait or run, which is the limit; try again later, or cancel one")
+        self.retry_after_s = retry_after_s
 
 
 class IndexBehind(ServiceError):

@@ -1,8 +1,11 @@
 """The one table from errors to statuses: a code, a stable reason, and the details the code promises."""
 
+from collections.abc import Mapping
+
 import grpc
 import structlog
 from ersgallery_index import DeviceFull, InvalidEmbedding, InvalidPolicy, InvalidProfile
+from ersgallery_index.errors import CalibrationFailed
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -48,6 +51,9 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     stored.StoreClosed: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
     stored.StoreUnavailable: (Code.UNAVAILABLE, "STORE_UNAVAILABLE"),
     errors.Cancelled: (Code.CANCELLED, "CANCELLED"),
+    errors.OperationNotFound: (Code.NOT_FOUND, "OPERATION_NOT_FOUND"),
+    errors.OperationsFull: (Code.RESOURCE_EXHAUSTED, "OPERATIONS_FULL"),
+    CalibrationFailed: (Code.FAILED_PRECONDITION, "CALIBRATION_FAILED"),
     errors.IndexBehind: (Code.INTERNAL, "INDEX_BEHIND"),
 }
 """Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
@@ -77,13 +83,14 @@ def to_status(error: Exception) -> status_pb2.Status:
     for kind in type(error).__mro__:
         if kind in REASONS:
             code, reason = REASONS[kind]
-            return _status(code, reason, str(error), *_details(error))
+            metadata = {"calibration_reason": error.reason} if isinstance(error, CalibrationFailed) else {}
+            return _status(code, reason, str(error), *_details(error), metadata=metadata)
     log.error("unexpected error", exc_info=error)
     return _status(Code.INTERNAL, "INTERNAL", "an internal error; the server's log has more")
 
 
 def _details(error: Exception) -> list[Message]:
-    if isinstance(error, errors.Overloaded | errors.TooManyStreams | stored.StoreOverloaded):
+    if isinstance(error, errors.Overloaded | errors.TooManyStreams | errors.OperationsFull | stored.StoreOverloaded):
         return [_retry_info(getattr(error, "retry_after_s", 0.5))]
     violations = _violations(error)
     return [_bad_request(violations)] if violations else []
@@ -122,9 +129,11 @@ def _retry_info(after_s: float) -> error_details_pb2.RetryInfo:
     )
 
 
-def _status(code: Code, reason: str, text: str, *details: Message) -> status_pb2.Status:
+def _status(
+    code: Code, reason: str, text: str, *details: Message, metadata: Mapping[str, str] | None = None
+) -> status_pb2.Status:
     status = status_pb2.Status(code=code.value[0], message=_cut(text, MAX_MESSAGE_BYTES))
-    for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), *details):
+    for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata), *details):
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
