@@ -21,8 +21,9 @@ RANKS = 20
 class Searches:
     """What q probes found without a threshold on similarity.
 
-    people (q,): whom each shows. mated (q,): whether that person is enrolled. best (q,): the best similarity, minus
-    infinity where the probe is UNSURE or finds nobody. ranks (q,): the own subject's rank from 1, 0 where it is not found.
+    people (q,): whom each shows. mated (q,): whether that person is enrolled. best (q,): the best similarity,
+    minus infinity where the probe is UNSURE or finds nobody. ranks (q,): the own subject's rank from 1, 0 where it is
+    not found.
     """
 
     people: Ids

@@ -56,22 +56,28 @@ def make_bench(corpus: Corpus, wild: Corpus | None, plan: EvaluationPlan, progre
     """Make the profile from the parts MAKING and VALIDATION and derive the corpus. Raises CalibrationFailed."""
     built = build_profile(
         corpus.model,
-        making_faces(corpus, plan),
-        face_set(corpus, _seen(corpus, plan) & corpus.of(Part.VALIDATION, Role.SINGLE)),
+        face_set(corpus, making(corpus, plan)),
+        face_set(corpus, validating(corpus, plan)),
         BuildPlan(max_clean_below=plan.max_clean_below, seed=plan.seed),
         progress,
     )
     return Bench(corpus, wild, plan, built, Derivation(built.profile).derive(corpus.rows))
 
 
-def making_faces(corpus: Corpus, plan: EvaluationPlan, kinds: Sequence[Degradation] | None = None) -> FaceSet:
-    """Return what a profile is made of: a clean view of each identity, and a degraded one of a share of them.
+def making(corpus: Corpus, plan: EvaluationPlan, kinds: Sequence[Degradation] | None = None) -> NDArray[np.bool_]:
+    """Return which faces make a profile: a clean view of each identity, and a degraded one of a share of them.
 
     kinds: of the degraded views, by default all but the unseen ones.
     """
-    allowed = _seen(corpus, plan) if kinds is None else np.isin(corpus.kinds, [CLEAN, *map(KINDS.index, kinds)])
+    allowed = seen(corpus, plan) if kinds is None else np.isin(corpus.kinds, [CLEAN, *map(KINDS.index, kinds)])
     drawn = np.random.default_rng([plan.seed, 2]).random(len(corpus.people)) < plan.calibration_degraded_share
-    return face_set(corpus, corpus.of(Part.MAKING, Role.SINGLE) & allowed & (corpus.clean | drawn[corpus.identities]))
+    chosen = corpus.of(Part.MAKING, Role.SINGLE) & allowed & (corpus.clean | drawn[corpus.identities])
+    return np.asarray(chosen, np.bool_)
+
+
+def validating(corpus: Corpus, plan: EvaluationPlan) -> NDArray[np.bool_]:
+    """Return which faces decide gamma and everything else that is chosen."""
+    return np.asarray(seen(corpus, plan) & corpus.of(Part.VALIDATION, Role.SINGLE), np.bool_)
 
 
 def face_set(corpus: Corpus, chosen: NDArray[np.bool_]) -> FaceSet:
@@ -85,6 +91,6 @@ def face_set(corpus: Corpus, chosen: NDArray[np.bool_]) -> FaceSet:
     )
 
 
-def _seen(corpus: Corpus, plan: EvaluationPlan) -> NDArray[np.bool_]:
+def seen(corpus: Corpus, plan: EvaluationPlan) -> NDArray[np.bool_]:
     """Return the faces that a profile may see at all."""
     return ~np.isin(corpus.kinds, [KINDS.index(kind) for kind in plan.unseen])

@@ -43,13 +43,19 @@ def _mixed(bench: Bench) -> Table:
         rows=tuple(rows),
         source="table 1",
         notes=(
-            f"{len(people)} faces of {len(np.unique(people))} people, {degraded.mean():.1%} of them degraded; "
-            f"{ers.genuine} genuine and {ers.impostor} impostor pairs.",
+            (
+                f"{len(people)} faces of {len(np.unique(people))} people, {degraded.mean():.1%} of them degraded; "
+                f"{ers.genuine} genuine and {ers.impostor} impostor pairs."
+            ),
             "An UNSURE genuine pair is a false reject; UNSURE pairs stay in every denominator.",
-            f"gamma is {bench.profile.gamma:.4f}; every other measure rejects by the same rule: at most "
-            f"{bench.plan.max_clean_below:.1%} of clean validation faces fall below.",
-            "The rows with the best threshold take the best of 13 on the test itself, for each column, as the paper did for "
-            "its competitors: that favours them.",
+            (
+                f"gamma is {bench.profile.gamma:.4f}; every other measure rejects by the same rule: at most "
+                f"{bench.plan.max_clean_below:.1%} of clean validation faces fall below."
+            ),
+            (
+                "The rows with the best threshold take the best of 13 on the test itself, for each column, as the paper "
+                "did for its competitors: that favours them."
+            ),
         ),
         charts=(_rejected_share(bench, faces, people, measures),),
     )
@@ -149,7 +155,7 @@ def _rejected_share(
     people: NDArray[np.int64],
     measures: Mapping[str, tuple[NDArray[np.float64], float]],
 ) -> Chart:
-    """Return FRR of the pairs that are left against the share of faces rejected, at a fixed tau (error versus discard)."""
+    """Return FRR of the pairs that are left by the share of faces rejected, at a fixed tau (error versus discard)."""
     far = 1e-3
     tau = gamma_trade(faces, people, gammas=(0.0,), fars=(far,), seed=bench.plan.seed).rows[0].cells[0].tau
     qualities = {"ERS": faces.ers, **{name: values[bench.mixed] for name, (values, _) in measures.items()}}
