@@ -17,6 +17,9 @@ from ersgallery_index.sums import Float64
 LEAST_EXCEEDANCES = 10
 """Fewer scores above the threshold do not determine two parameters."""
 
+LARGEST_SHAPE = 0.5
+"""Probability-weighted moments say nothing beyond it, and no similarity, which ends at 1, needs more."""
+
 _EXPONENTIAL = 1e-9
 _PLOTTING = 0.35
 
@@ -33,7 +36,7 @@ class GeneralizedPareto:
         """Fit excesses (m,) > 0 with weights (m,) > 0 by probability-weighted moments (Hosking and Wallis 1987).
 
         With a_0 = E[Y] and a_1 = E[Y (1 - F(Y))]: shape = 2 - a_0 / (a_0 - 2 a_1), scale = 2 a_0 a_1 / (a_0 - 2 a_1).
-        A shape below least_shape is replaced by it, and the scale then keeps the mean: scale = a_0 (1 - least_shape).
+        A shape outside least_shape..LARGEST_SHAPE becomes the nearer end; scale = a_0 (1 - shape) keeps the mean.
         """
         order = np.argsort(excesses)
         values, shares = excesses[order], weights[order] / weights.sum()
@@ -42,7 +45,7 @@ class GeneralizedPareto:
         spread = mean - 2.0 * float(shares @ (values * (1.0 - below)))
         # Equal excesses have no spread to fit: the exponential law with their mean is the least that can be said.
         shape = 2.0 - mean / spread if spread > _EXPONENTIAL * mean else 0.0
-        shape = max(shape, least_shape)
+        shape = min(max(shape, least_shape), LARGEST_SHAPE)
         return cls(shape=shape, scale=max(mean * (1.0 - shape), np.finfo(np.float64).tiny))
 
     def survival(self, excess: Float64 | float) -> Float64:
@@ -71,7 +74,7 @@ class TailRule:
     """
 
     share: float = 0.1
-    most: float = 200
+    most: float = 100
     least_shape: float = 0.0
 
 
@@ -107,9 +110,14 @@ class BlockMaxima:
         order = np.argsort(-scores)
         scores, weights = scores[order], weights[order]
         passed = np.cumsum(weights) / len(top)
-        first_below = int(np.searchsorted(passed, min(rule.share, rule.most / len(top)), side="right"))
+        wanted = min(rule.share, rule.most / len(top))
+        first_below = int(np.searchsorted(passed, wanted, side="right"))
         threshold = float(scores[first_below]) if first_below < len(scores) else np.inf
         above = scores > threshold
+        if weights[above].sum() < 0.9 * wanted * len(top) and (scores < threshold).any():
+            # Many equal scores lie at the threshold, as those of twins would; they belong to the tail.
+            threshold = float(scores[scores < threshold][0])
+            above = scores > threshold
         if weights[above].sum() < LEAST_EXCEEDANCES:
             raise too_few_probes(len(top), rule)
         rate = float(weights[above].sum()) / len(top)
@@ -129,7 +137,9 @@ class BlockMaxima:
     def tau_of(self, probability: float) -> float:
         """Return the least tau that the best of `block` subjects reaches with at most this probability (> 0)."""
         if probability < self.rate:
-            return self.threshold + self.tail.excess_of(probability / self.rate)
+            excess = self.tail.excess_of(probability / self.rate)
+            # The threshold itself belongs to what is counted, and would be one score more.
+            return max(self.threshold + excess, float(np.nextafter(self.threshold, np.inf)))
         # From the first score that would be one too many, tau has to lie above it.
         count = int(np.searchsorted(self.passed, probability * (1.0 + 1e-12), side="right"))
         return float(np.nextafter(self.scores[count], np.inf)) if count < len(self.scores) else float(self.scores[-1])

@@ -139,6 +139,31 @@ def leave_one_subject_out(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ClosePair:
+    """A non-mated probe's person (or STRANGER), the subject most like it, and their similarity."""
+
+    owner: int
+    subject: int
+    score: float
+
+
+def closest_pairs(scores: NonMatedScores, count: int = 10) -> tuple[ClosePair, ...]:
+    """Return the most similar pairs of different people, each once, the most similar first.
+
+    They decide tau at low targets: where they turn out to be one person under two names, the labels are to be mended.
+    """
+    found: dict[tuple[int, int], ClosePair] = {}
+    for row in np.argsort(-scores.top[:, 0], kind="stable"):
+        owner, subject = int(scores.owners[row]), int(scores.subjects[row, 0])
+        pair = (min(owner, subject), max(owner, subject)) if owner >= 0 else (int(-2 - row), subject)
+        if subject >= 0:
+            found.setdefault(pair, ClosePair(owner, subject, float(scores.top[row, 0])))
+        if len(found) == count:
+            break
+    return tuple(found.values())
+
+
 def some_of_each(identities: Ids, most: int, seed: int = 0) -> Ids:
     """Return the rows, rising, of at most `most` faces of each identity (n,), chosen at random."""
     mixed = np.random.default_rng(seed).permutation(len(identities))

@@ -10,14 +10,14 @@ subjects is the best of N / m such galleries. The exponent belongs to probes tha
 everybody, (1 - G) ** (N / m) of their average is below the average of what each would do, so that the FPIR is, if
 anything, overstated; to first order in G the two are equal.
 
-Probes should be a sample of strangers: up to 3 faces of each (`leave_one_subject_out`). With all photographs of
-everybody, one person with 530 of them decided the FPIR, and tau let through 0.25 to 2 times the target on others.
+Probes should be a sample of strangers: up to 3 faces of each (`leave_one_subject_out`). With all photographs of all,
+one person with 530 of them decided the FPIR, and tau let through 0.25 to 2 times the target on others.
 
 Why best scores and not all comparisons, and why this tail: on 13,233 photographs of 5,749 people, two models, laws
 fitted to each probe's own 5 to 50 best scores let through 1.4 to 8 times what was wanted beyond the sample, because a
 probe's bulk says nothing of its rare look-alikes. One Pareto law of all comparisons and one of the best scores did
-equally well, and the second needs one score for each probe. A tail that may end (shape < 0) let through 2.7 to 4.9 times
-the target at ten times the people compared, one that may not 1.6 to 1.9 times, so the shape is at least 0.
+equally well, and the second needs one score for each probe. A tail that may end (shape < 0) let through 2.7 to 4.9
+times the target at ten times the people compared, one that may not 1.6 to 1.9 times, so the shape is at least 0.
 """
 
 from dataclasses import dataclass
@@ -80,9 +80,9 @@ def choose_tau(
     _require(0.0 < target_fpir < 1.0, "BAD_TARGET", f"a target FPIR lies between 0 and 1, and {target_fpir:g} does not")
     _require(gallery_size >= 1, "BAD_TARGET", f"a gallery has at least 1 subject, not {gallery_size}")
     rule = rule or TailRule()
-    fit = FpirFit.of(scores, gallery_size, rule)
-    if fit.maxima.exceedances < 2 * LEAST_EXCEEDANCES:
+    if len(scores.top) * rule.share < 2 * LEAST_EXCEEDANCES:
         raise too_few_probes(len(scores.top), rule)
+    fit = FpirFit.of(scores, gallery_size, rule)
     tau = fit.tau_at(target_fpir)
     spread = Spread.of(scores, fit, target_fpir, tau, rule, seed, progress or _ignore)
     best = spread.best_of_block(fit.maxima.exceeded(tau))

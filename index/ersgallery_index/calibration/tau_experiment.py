@@ -87,8 +87,8 @@ def tau_experiment(
 ) -> list[TauCheck]:
     """Choose tau on some people and count on others: rows (n, d) stored unit rows, identities (n,).
 
-    profile: derives the rows, and the gates need one; it should be made of other people. Up to 3 faces of
-    everybody are probes against all other people of their half. Raises CalibrationFailed: LABELS_MISMATCH, TOO_FEW_IDENTITIES, and as
+    profile: derives the rows, and the gates need one; it should be made of other people. Up to 3 faces of everybody are
+    probes against all other people of their half. Raises CalibrationFailed: LABELS_MISMATCH, TOO_FEW_IDENTITIES, and as
     choose_tau does.
     """
     if len(rows) != len(identities):

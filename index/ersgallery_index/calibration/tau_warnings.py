@@ -87,6 +87,6 @@ def _tail_warnings(scores: NonMatedScores, fit: FpirFit, target: float, tau: flo
         (
             fit.needed(target) < maxima.exceeded(1.0),
             "TAU_OUT_OF_RANGE",
-            "no tau up to 1 keeps the target: strangers are as similar as the same photograph would be",
+            "no tau up to 1 keeps the target: strangers look like each other, or one person has two names",
         ),
     )
