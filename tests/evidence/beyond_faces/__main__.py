@@ -47,6 +47,7 @@ def main(folder: Path, seed: int) -> None:
         for note in table.notes:
             console.print(f"  {note}", highlight=False)
         console.print()
+    console.print("* fewer than 10 errors were expected, so that the figure says little.", highlight=False)
     console.print(f"Images by ERS: {beyond.sheet}", highlight=False, soft_wrap=True)
 
 
