@@ -17,9 +17,9 @@ draws of these characters, some of which are in the test; no figure of the test 
 images are merely hard. Two kinds, low light and spread ink, are never seen before the test. MAKING: a clean drawing of
 each character, and of every other one two degraded drawings. VALIDATION: two clean drawings and one degraded. TEST: two
 of the six drawings are queries and four are in the gallery; a fifth of both is degraded. DISTRACTOR: three drawings,
-all degraded. (MAKING was first one clean and one degraded drawing of each character. That was changed after a first look
-at the rankings, made with another calibration, because the library leaves a degraded character's clean view out of its
-clusters, and then nothing clean would have been left in them.)
+all degraded. (MAKING was first one clean and one degraded drawing of each character. That was changed after a first
+look at the rankings, made with another calibration, because the library leaves a degraded character's clean view out of
+its clusters, and then nothing clean would have been left in them.)
 
 *Measured.* mAP and rank 1, 5, 10, each with a 95 % bootstrap interval over characters, for: the network's own cosine;
 the profile's vectors without gates; with both gates at the profile's gamma; with the gallery gate alone. A query below
