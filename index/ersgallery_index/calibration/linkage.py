@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from ersgallery_index.calibration.faces import Progress
 
-_BLOCK_ROWS = 2048
+BLOCK_ROWS = 2048
+"""Rows of one block of products: enough for full speed, and small beside the vectors."""
+
 _FLOAT32_EPSILON = float(np.finfo(np.float32).eps)
 
 
@@ -37,10 +39,10 @@ def single_linkage_grid(
     rows = np.ascontiguousarray(unit, np.float32)
     forests = [_Forest(len(rows), distance) for distance in max_distances]
     done, total = 0, len(rows) * (len(rows) + 1) // 2
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        left = rows[start : start + _BLOCK_ROWS]
-        for other in range(start, len(rows), _BLOCK_ROWS):
-            right = rows[other : other + _BLOCK_ROWS]
+    for start in range(0, len(rows), BLOCK_ROWS):
+        left = rows[start : start + BLOCK_ROWS]
+        for other in range(start, len(rows), BLOCK_ROWS):
+            right = rows[other : other + BLOCK_ROWS]
             cosines = left @ right.T
             for forest in forests:
                 forest.join_near(rows, cosines, start, other)
@@ -88,8 +90,8 @@ class _Forest:
     ) -> NDArray[np.bool_]:
         """Decide pairs at the cut in float64, a few at a time."""
         near = np.empty(len(pairs[0]), np.bool_)
-        for first in range(0, len(near), _BLOCK_ROWS):
-            some = slice(first, first + _BLOCK_ROWS)
+        for first in range(0, len(near), BLOCK_ROWS):
+            some = slice(first, first + BLOCK_ROWS)
             difference = unit[left[pairs[0][some]]].astype(np.float64) - unit[right[pairs[1][some]]]
             near[some] = np.sqrt(np.einsum("ij,ij->i", difference, difference)) <= self._max_distance
         return near

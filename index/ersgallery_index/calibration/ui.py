@@ -194,7 +194,9 @@ def _checks(pool: FaceSet, vectors: Float64, found: UiClusters, rules: UiRules) 
         at_least(
             "identities", float(found.identities), float(rules.min_identities), "people, or unlabelled faces, in it"
         ),
-        at_most("images_per_identity", _images(pool), rules.max_images_per_identity, "ordinary images of a person"),
+        at_most(
+            "images_per_identity", _images(pool, inside), rules.max_images_per_identity, "ordinary images of a person"
+        ),
         at_most(
             "cosine_distance_inside",
             max(found.inside),
@@ -225,9 +227,11 @@ def _joined(pool: FaceSet, found: UiClusters, rules: UiRules) -> float | None:
     return max(near) / len(pool)
 
 
-def _images(pool: FaceSet) -> float | None:
-    people = pool.identities[~pool.degraded & (pool.identities >= 0)]
-    return len(people) / len(np.unique(people)) if len(people) else None
+def _images(pool: FaceSet, inside: NDArray[np.bool_]) -> float | None:
+    """Return the images of a person that are not known to be degraded: on average of all or in the cluster, the more."""
+    known = ~pool.degraded & (pool.identities >= 0)
+    counted = [pool.identities[known], pool.identities[known & inside]]
+    return max((len(people) / len(np.unique(people)) for people in counted if len(people)), default=None)
 
 
 def _plateau(found: UiClusters, rules: UiRules) -> float | None:
