@@ -16,15 +16,18 @@ from ersgallery_server.faces import FacePipeline, load_pipeline
 from ersgallery_server.faces.sessions import Inference
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.models import Models
+from ersgallery_server.handlers.calibration import CalibrationHandlers
 from ersgallery_server.handlers.enrollment import EnrollmentHandlers
 from ersgallery_server.handlers.galleries import GalleryHandlers
 from ersgallery_server.handlers.identification import IdentificationHandlers
+from ersgallery_server.handlers.operations import OperationHandlers
 from ersgallery_server.handlers.recognizability import RecognizabilityHandlers
 from ersgallery_server.handlers.subjects import FaceHandlers, SubjectHandlers
 from ersgallery_server.handlers.verification import VerificationHandlers
 from ersgallery_server.models.catalogue import catalogue
 from ersgallery_server.models.installed import is_installed
 from ersgallery_server.models.profile_file import ProfileFile, catalogued_profile
+from ersgallery_server.operations import Operations
 from ersgallery_server.profiles import profile_digest
 from ersgallery_server.store import Store, WriteTransaction
 from ersgallery_server.transport.server import GrpcServer
@@ -66,6 +69,8 @@ class Service:
             )
             opened.callback(self._galleries.close)
             self._galleries.load(progress)
+            self._operations = Operations()
+            opened.callback(self._operations.close, settings.drain_timeout_s)
             self._server = GrpcServer(settings, self._handlers())
             self._opened = opened.pop_all()
 
@@ -86,6 +91,7 @@ class Service:
         """Finish what was accepted, then close in the order of dependence."""
         log.info("draining", timeout_s=self._settings.drain_timeout_s)
         with self._opened:
+            self._operations.cancel_all()
             if not self._server.drain(self._settings.drain_timeout_s):
                 log.warning(
                     "calls were still under way at the end of the drain", timeout_s=self._settings.drain_timeout_s
@@ -101,6 +107,8 @@ class Service:
             IdentificationHandlers(self._galleries),
             VerificationHandlers(self._store, self._galleries),
             RecognizabilityHandlers(self._store, self._galleries, self._models),
+            CalibrationHandlers(self._store, self._galleries, self._operations),
+            OperationHandlers(self._operations),
         ]
 
     def _open_pipeline(self, model: str) -> FacePipeline | None:

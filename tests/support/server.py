@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 from ersgallery.v1 import (
+    calibration_service_pb2_grpc,
     enrollment_service_pb2_grpc,
     gallery_pb2,
     gallery_service_pb2,
@@ -29,6 +30,7 @@ class RemoteServer:
         self.enrollment = enrollment_service_pb2_grpc.EnrollmentServiceStub(self.channel)
         self.identification = identification_service_pb2_grpc.IdentificationServiceStub(self.channel)
         self.recognizability = recognizability_service_pb2_grpc.RecognizabilityServiceStub(self.channel)
+        self.calibration = calibration_service_pb2_grpc.CalibrationServiceStub(self.channel)
 
     def gallery(self, gallery_id: str) -> gallery_pb2.Gallery:
         """Return a gallery."""

@@ -80,6 +80,10 @@ class Gallery:
         """Identify probes as one batch with whatever else waits."""
         return call.wait(self._actor.search(probes, overrides, call.deadline_s))
 
+    def ask(self, work: Callable[[GalleryState], T], call: Call) -> T:
+        """Read something on the owner's thread, between two batches; it should be as short as a batch."""
+        return call.wait(self._actor.ask(work))
+
     def verify(
         self, probe: ProbeSet, reference: ProbeSet, overrides: PolicyOverrides, call: Call
     ) -> tuple[Verification, Applied]:

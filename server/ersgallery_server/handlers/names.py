@@ -11,6 +11,7 @@ from ersgallery_server.errors import InvalidRequest
 
 GALLERY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 SUBJECT_ID = re.compile(r"[^/\x00-\x1f\x7f-\x9f]{1,128}")
+OPERATION_ID = re.compile(r"[0-9a-f]{32}")
 FACE_ID = re.compile(r"[0-9]{1,18}")
 GALLERY_RULE = 'must be 1 to 63 of a-z, 0-9 and "-", beginning with a letter'
 SUBJECT_RULE = 'must be 1 to 128 characters without "/" and control characters, and not "-"'
@@ -50,6 +51,14 @@ def parse_subject(field: str, name: str) -> tuple[str, str]:
     """Return the gallery's and the subject's id, which may be ANY_SUBJECT; raises InvalidRequest naming the field."""
     gallery_id, subject = _parse(field, name, "galleries/{gallery}/subjects/{subject}")
     return gallery_id, subject
+
+
+def parse_operation(field: str, name: str) -> str:
+    """Return the operation's id; raises InvalidRequest naming the field."""
+    collection, _, operation_id = name.partition("/")
+    if collection != "operations" or not OPERATION_ID.fullmatch(operation_id):
+        raise InvalidRequest.field(field, "must be operations/{operation}, as the call that began it said")
+    return operation_id
 
 
 def parse_face(field: str, name: str) -> tuple[str, str, int]:

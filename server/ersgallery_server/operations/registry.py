@@ -50,7 +50,8 @@ class Operations:
     def start(self, kind: Kind, gallery_id: str, work: Work) -> Operation:
         """Queue work; raises OperationsFull at the limit and ShuttingDown after close.
 
-        The work gets a Progress, which it calls between blocks; what it returns is the result, what it raises the error.
+        The work gets a Progress, which it calls between blocks; what it returns is the result, and what it raises the
+        error.
         """
         with self._changed:
             if self._closed:
@@ -109,8 +110,8 @@ class Operations:
             del self._operations[operation_id]
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """Cancel all and wait for the one that runs to come to its next block."""
+    def cancel_all(self) -> None:
+        """Cancel all, take no more, and let nobody wait any longer."""
         with self._changed:
             self._closed = True
             for operation in tuple(self._operations.values()):
@@ -119,7 +120,11 @@ class Operations:
                 elif operation.state is State.RUNNING:
                     self._cancelled.add(operation.operation_id)
             self._changed.notify_all()
-        self._thread.join()
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Cancel all and wait until the one that runs comes to its next block, at most the timeout."""
+        self.cancel_all()
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while (taken := self._take()) is not None:
@@ -158,9 +163,7 @@ class Operations:
 
         return report
 
-    def _end(
-        self, operation_id: str, state: State, *, result: object = None, error: Exception | None = None
-    ) -> None:
+    def _end(self, operation_id: str, state: State, *, result: object = None, error: Exception | None = None) -> None:
         if found := self._operations.get(operation_id):
             self._operations[operation_id] = replace(
                 found, state=state, end_time=self._now(), result=result, error=error

@@ -20,6 +20,7 @@ from ersgallery_server.store.errors import (
     UrlUnsupported,
     VersionMismatch,
 )
+from ersgallery_server.store.gate_preview import GatePreview, LostSubject
 from ersgallery_server.store.outcomes import (
     Change,
     ChangeKind,
@@ -45,6 +46,8 @@ __all__ = [
     "GalleryNotFound",
     "GallerySnapshot",
     "GalleryTotals",
+    "GatePreview",
+    "LostSubject",
     "PageKeyInvalid",
     "ProfileChanged",
     "ProfileNotFound",

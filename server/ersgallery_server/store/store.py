@@ -11,6 +11,7 @@ from ersgallery_server.store.engines import Engines, make_engines
 from ersgallery_server.store.errors import SchemaOutdated
 from ersgallery_server.store.faces import FaceReads
 from ersgallery_server.store.galleries import GalleryReads
+from ersgallery_server.store.gate_preview import GatePreviewReads
 from ersgallery_server.store.loading import FaceLoading
 from ersgallery_server.store.profiles import ProfileReads
 from ersgallery_server.store.reading import unavailable_if_database_fails
@@ -37,7 +38,9 @@ class StoreLimits:
     lock_timeout_s: float = 10.0
 
 
-class Store(ProfileReads, GalleryReads, SubjectReads, FaceReads, RequestReads, ChangeReads, FaceLoading):
+class Store(
+    ProfileReads, GalleryReads, SubjectReads, FaceReads, RequestReads, ChangeReads, FaceLoading, GatePreviewReads
+):
     """Reads from any thread; writes one after another on the writer's thread, in groups that share a commit."""
 
     def __init__(self, engines: Engines, limits: StoreLimits) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 from ersgallery.v1 import (
+    calibration_service_pb2,
     enrollment_service_pb2,
     gallery_service_pb2,
     identification_service_pb2,
@@ -31,6 +32,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
         (enrollment_service_pb2, "EnrollmentService"),
         (identification_service_pb2, "IdentificationService"),
         (recognizability_service_pb2, "RecognizabilityService"),
+        (calibration_service_pb2, "CalibrationService"),
     )
 )
 

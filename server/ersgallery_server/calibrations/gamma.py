@@ -1,0 +1,60 @@
+"""gamma from labelled faces, given or the gallery's own."""
+
+from dataclasses import dataclass
+
+from ersgallery_index import Derivation
+from ersgallery_index.calibration.gamma import FARS, GammaTrade, gamma_trade
+from ersgallery_index.errors import CalibrationFailed
+from ersgallery_index.representation import represent
+
+from ersgallery_server.calibrations.applying import Application, apply_setting
+from ersgallery_server.calibrations.faces import LabelledFaces
+from ersgallery_server.gallery.galleries import Galleries
+from ersgallery_server.gallery.gallery import Gallery
+from ersgallery_server.operations import Progress
+from ersgallery_server.store import Store
+from ersgallery_server.values import GalleryRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GammaResult:
+    """The trade, and whether it was applied; None where that was not asked for."""
+
+    trade: GammaTrade
+    application: Application | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GammaTask:
+    """What is to be measured. record: the gallery as it was when it was asked for. faces: None for its own."""
+
+    gallery: Gallery
+    record: GalleryRecord
+    faces: LabelledFaces | None
+    fars: tuple[float, ...]
+    gammas: tuple[float, ...]
+    pick_far: float | None
+    apply: bool
+
+    def run(self, store: Store, galleries: Galleries, progress: Progress) -> GammaResult:
+        """Measure, and apply where that is asked for; raises CalibrationFailed and GalleryNotFound."""
+        record = self.record
+        faces = self.faces or LabelledFaces.of_gallery(store, record.key, least=2, progress=progress)
+        if not len(faces.people):
+            raise CalibrationFailed("NO_GENUINE_PAIR", "no subject has two faces, so there is no genuine pair")
+        derivation = Derivation(record.profile.profile, enhance=record.settings.enhance_features)
+        trade = gamma_trade(
+            represent(derivation, faces.rows),
+            faces.people,
+            gammas=self.gammas or None,
+            fars=self.fars or FARS,
+            pick_far=self.pick_far,
+            progress=progress,
+        )
+        application = None
+        if self.apply:
+            pick = trade.pick
+            application = apply_setting(
+                galleries, self.gallery, record.version, {"gamma": pick.gamma}, supported=pick.supported
+            )
+        return GammaResult(trade, application)
