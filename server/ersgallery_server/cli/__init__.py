@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ersgallery_server.cli.calibrate import calibrate
 from ersgallery_server.cli.config_file import FileProblem, defaults_from
 from ersgallery_server.cli.migrate import migrate
 from ersgallery_server.cli.models import models
@@ -52,3 +53,4 @@ main.add_command(serve)
 main.add_command(migrate)
 main.add_command(models)
 main.add_command(profiles)
+main.add_command(calibrate)

@@ -7,7 +7,7 @@ differently does not change it, changing a number does.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,12 +21,15 @@ from ersgallery_server.models.errors import InvalidProfileFile, ProfileNotFound
 from ersgallery_server.models.manifest import ModelPackage
 from ersgallery_server.models.storage import write_file
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 added checks, decisions and histogram; version 1 has all the rest and is read too."""
+
 _MAX_BYTES = 16 * 1024 * 1024
 _DECIMALS = 6
-_KEYS = frozenset(
+_FIRST_KEYS = frozenset(
     ("schema_version", "name", "model", "dimension", "mean", "centroids", "gamma", "provenance", "sha256")
 )
+_KEYS = {1: _FIRST_KEYS, 2: _FIRST_KEYS | {"checks", "decisions", "histogram"}}
 _UNIT_TOLERANCE = 1e-4
 
 
@@ -35,7 +38,8 @@ class ProfileFile:
     """One recognizability profile and how it was made.
 
     centroids: (K, d) float64, unit length to 1e-4. mean: (d,) float64 or None. gamma: 0..1.
-    provenance: JSON values: command, data, counts, seed, figures, date.
+    provenance: JSON values: command, data, counts, seed, figures, date. checks: on the UI cluster, each with its value
+    and limit. decisions: on centring and K, with every variant's figures. histogram: of raw ERS; None in version 1.
     """
 
     name: str
@@ -44,6 +48,9 @@ class ProfileFile:
     gamma: float
     mean: NDArray[np.float64] | None
     provenance: Mapping[str, Any]
+    checks: Sequence[Mapping[str, Any]] = ()
+    decisions: Sequence[Mapping[str, Any]] = ()
+    histogram: Mapping[str, Any] | None = None
 
     @property
     def dimension(self) -> int:
@@ -69,6 +76,9 @@ def write_profile(profile: ProfileFile, path: Path) -> None:
         "dimension": profile.dimension,
         "gamma": profile.gamma,
         "provenance": dict(profile.provenance),
+        "checks": list(profile.checks),
+        "decisions": list(profile.decisions),
+        "histogram": profile.histogram,
         "mean": None if profile.mean is None else rounded(profile.mean).tolist(),
         "centroids": rounded(profile.centroids).tolist(),
     }
@@ -90,7 +100,7 @@ def catalogued_profile(package: ModelPackage) -> ProfileFile:
     """Return the profile that comes with a catalogued model. Raises ProfileNotFound, InvalidProfileFile."""
     entry = resources.files("ersgallery_server.models") / "profiles" / package.profile
     if not entry.is_file():
-        raise ProfileNotFound(f"no profile comes with model {package.name}; make one: ersgallery-server profiles make")
+        raise ProfileNotFound(f"no profile comes with model {package.name}; make one: ersgallery-server calibrate")
     return parse_profile(entry.read_bytes(), package.profile)
 
 
@@ -112,17 +122,20 @@ def parse_profile(data: bytes, origin: str) -> ProfileFile:
         gamma=float(content["gamma"]),
         mean=None if content["mean"] is None else np.array(content["mean"], np.float64),
         provenance=content["provenance"],
+        checks=content.get("checks", ()),
+        decisions=content.get("decisions", ()),
+        histogram=content.get("histogram"),
     )
 
 
 def _problem(content: Any) -> str | None:
     if not isinstance(content, dict):
         return "it is no JSON object"
-    if content.get("schema_version") != SCHEMA_VERSION:
-        found = content.get("schema_version")
-        return f"its schema version is {found}; this version reads {SCHEMA_VERSION}"
-    if content.keys() != _KEYS:
-        return f"its keys differ from the schema's: {', '.join(sorted(content.keys() ^ _KEYS))}"
+    found = content.get("schema_version")
+    if type(found) is not int or found not in _KEYS:
+        return f"its schema version is {found}; this version reads {' and '.join(str(known) for known in _KEYS)}"
+    if content.keys() != _KEYS[found]:
+        return f"its keys differ from the schema's: {', '.join(sorted(content.keys() ^ _KEYS[found]))}"
     if _checksum(content) != content["sha256"]:
         return "its checksum does not fit its content: it was changed or damaged"
     return _problem_of_values(content)
@@ -134,6 +147,8 @@ def _problem_of_values(content: Mapping[str, Any]) -> str | None:
     checks = (
         (all(isinstance(content[key], str) for key in ("name", "model")), "name and model must be texts"),
         (isinstance(content["provenance"], dict), "provenance must be an object"),
+        *((_are_objects(content.get(key, [])), f"{key} must be a list of objects") for key in ("checks", "decisions")),
+        (isinstance(content.get("histogram"), dict | None), "histogram must be an object or null"),
         (isinstance(dimension, int) and dimension > 0, "dimension must be a positive integer"),
         (_is_number(gamma) and 0.0 <= gamma <= 1.0, "gamma must lie in 0..1"),
         (mean is None or _is_vector(mean, dimension), f"mean must be null or {dimension} numbers"),
@@ -143,6 +158,10 @@ def _problem_of_values(content: Mapping[str, Any]) -> str | None:
         ),
     )
     return next((problem for holds, problem in checks if not holds), None)
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
 def _is_unit(value: Any, dimension: int) -> bool:
@@ -166,7 +185,7 @@ def _layout(content: Mapping[str, Any]) -> str:
     """Indent what people read and keep each vector on one line."""
     lines = []
     for key, value in content.items():
-        if key == "provenance":
+        if key in ("provenance", "checks", "decisions"):
             text = json.dumps(value, indent=1).replace("\n", "\n ")
         else:
             text = json.dumps(value, separators=(",", ":"))

@@ -1,5 +1,6 @@
 """Aligned face crops in a tar file or a folder, one sub-folder for each identity."""
 
+import hashlib
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -52,6 +53,14 @@ class AlignedFaces:
             groups.setdefault(str(PurePosixPath(name).parent), []).append(name)
         return groups
 
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of all names and contents: the same for a tar file and for the folder that it was made from."""
+        whole = hashlib.sha256()
+        for name in self.names:
+            whole.update(f"{name}\0{hashlib.sha256(self._encoded[name]).hexdigest()}\n".encode())
+        return whole.hexdigest()
+
     def crop(self, name: str) -> NDArray[np.uint8]:
         """Decode one crop: (112, 112, 3) uint8 RGB. Raises CalibrationFailed for another size or a corrupt image."""
         try:
@@ -75,4 +84,14 @@ def _read_tar(path: Path) -> dict[str, bytes]:
             stream = archive.extractfile(member) if member.isfile() else None
             if stream is not None and PurePosixPath(member.name).suffix.lower() in _SUFFIXES:
                 encoded[member.name.removeprefix("./")] = stream.read()
+        _require_end(archive)
     return encoded
+
+
+def _require_end(archive: tarfile.TarFile) -> None:
+    """Raise TarError where the archive stops without its end mark, which tarfile does not mind."""
+    stream = archive.fileobj
+    if stream is not None:
+        stream.seek(archive.offset)
+        if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.TarError("it is truncated")

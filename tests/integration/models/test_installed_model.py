@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from ersgallery_server.cli.calibrate import calibrate
 from ersgallery_server.cli.models import models
 from ersgallery_server.cli.profiles import profiles
 from ersgallery_server.faces.pipeline import load_pipeline
@@ -99,7 +100,7 @@ def test_more_threads_do_not_change_what_a_model_says(models_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "problem"),
     [
-        (gradient(112, 112), "1 identities were given; 400 are needed"),
+        (gradient(112, 112), "1 people were given; 200 are needed"),
         (None, "holds no images"),
         (b"", "holds no images"),
     ],
@@ -109,8 +110,8 @@ def test_a_profile_is_not_made_from_too_little(models_dir: Path, tmp_path: Path,
     if image is not None:
         name, data = ("1.txt", image) if isinstance(image, bytes) else ("1.png", encode(image, "PNG"))
         (tmp_path / "faces" / "somebody" / name).write_bytes(data)
-    arguments = ["make", "--model", "sface", "--faces", str(tmp_path / "faces"), "--output", str(tmp_path / "p.json")]
-    result = CliRunner().invoke(profiles, [*arguments, "--models-dir", str(models_dir)])
+    arguments = ["--model", "sface", "--faces", str(tmp_path / "faces"), "--output", str(tmp_path / "p.json")]
+    result = CliRunner().invoke(calibrate, [*arguments, "--models-dir", str(models_dir)])
     assert result.exit_code == 1
     assert problem in result.output
     assert not (tmp_path / "p.json").exists()

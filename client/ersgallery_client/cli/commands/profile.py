@@ -12,7 +12,7 @@ from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.tables import fields, table
 from ersgallery_client.values.recognizability import Profile
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSIONS = (1, 2)
 
 
 @click.group("profile")
@@ -48,8 +48,8 @@ def show(session: Session, name: str) -> None:
 
 @group.command(
     epilog="""\b
-FILE is a JSON object with the keys schema_version (1), name, model, dimension, mean (numbers or null), centroids
-(rows of numbers), gamma and provenance, as "ersgallery-server profiles make" writes it.
+FILE is a JSON object with the keys schema_version (1 or 2), name, model, dimension, mean (numbers or null), centroids
+(rows of numbers), gamma and provenance, as "ersgallery-server calibrate" writes it.
 """
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -82,8 +82,9 @@ def read_profile_file(path: Path) -> dict[str, Any]:
     missing = {"schema_version", "name", "model", "mean", "centroids", "gamma"} - content.keys()
     if missing:
         raise click.ClickException(f"{path} has no {', no '.join(sorted(missing))}")
-    if content["schema_version"] != SCHEMA_VERSION:
-        raise click.ClickException(f"{path} has schema version {content['schema_version']}, known is {SCHEMA_VERSION}")
+    if content["schema_version"] not in SCHEMA_VERSIONS:
+        known = " and ".join(map(str, SCHEMA_VERSIONS))
+        raise click.ClickException(f"{path} has schema version {content['schema_version']}, known are {known}")
     return content
 
 

@@ -188,7 +188,7 @@ PROFILE_FILE = {
     "mean": None,
     "centroids": [[0.6, 0.8]],
     "gamma": 0.6,
-    "provenance": {"command": "profiles make"},
+    "provenance": {"command": "calibrate"},
 }
 
 
@@ -202,7 +202,7 @@ def test_a_profile_is_made_from_a_file(invoke: Invoke, wire: WireServer, tmp_pat
     assert isinstance(request, recognizability.CreateProfileRequest)
     assert (request.profile_id, request.profile.model, request.profile.gamma) == ("mine", "sface", 0.6)
     assert (request.profile.HasField("mean"), request.profile.centroids.rows) == (False, 1)
-    assert json.loads(request.profile.description) == {"command": "profiles make"}
+    assert json.loads(request.profile.description) == {"command": "calibrate"}
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_profile_is_made_from_a_file(invoke: Invoke, wire: WireServer, tmp_pat
         ("{", "is no JSON"),
         ("[]", "is no JSON object"),
         ('{"schema_version": 1}', "has no centroids, no gamma, no mean, no model, no name"),
-        (json.dumps(PROFILE_FILE | {"schema_version": 2}), "schema version 2"),
+        (json.dumps(PROFILE_FILE | {"schema_version": 3}), "schema version 3"),
     ],
 )
 def test_a_profile_file_that_cannot_be_used_says_why(invoke: Invoke, tmp_path: Path, text: str, problem: str) -> None:

@@ -1,5 +1,6 @@
 """Profile files keep every number, and nothing but a whole, unchanged file of this schema is read."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,28 @@ def test_a_profile_comes_back_as_it_was_written(tmp_path: Path, *, centred: bool
     assert back.provenance == profile.provenance
 
 
+def test_checks_decisions_and_histogram_come_back(tmp_path: Path) -> None:
+    checks = [{"name": "dominance", "passed": True, "value": 12.5}]
+    decisions, histogram = [{"reason": "measured"}], {"clean": [1, 2], "degraded": [3, 4]}
+    profile = dataclasses.replace(example(), checks=checks, decisions=decisions, histogram=histogram)
+    write_profile(profile, tmp_path / "p.json")
+    back = read_profile(tmp_path / "p.json")
+    assert (back.checks, back.decisions, back.histogram) == (checks, decisions, histogram)
+
+
+def test_a_file_of_the_first_schema_is_read(tmp_path: Path) -> None:
+    from ersgallery_server.models.profile_file import _checksum
+
+    content = json.loads(written(tmp_path))
+    for key in ("checks", "decisions", "histogram"):
+        del content[key]
+    content["schema_version"] = 1
+    content["sha256"] = _checksum(content)
+    back = parse_profile(json.dumps(content).encode(), "p")
+    assert np.array_equal(back.centroids, example().centroids)
+    assert (back.checks, back.decisions, back.histogram) == ((), (), None)
+
+
 def test_it_becomes_the_profile_that_the_index_computes_with() -> None:
     profile = example().profile()
     assert profile.model == "sface"
@@ -81,7 +104,7 @@ def resealed(tmp_path: Path, **changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"schema_version": 2}, "schema version is 2"),
+        ({"schema_version": 3}, "schema version is 3"),
         ({"extra": 1}, "extra"),
         ({"gamma": 1.5}, "gamma"),
         ({"gamma": True}, "gamma"),
@@ -93,6 +116,12 @@ def resealed(tmp_path: Path, **changes: Any) -> bytes:
         ({"centroids": {"a": 1}}, "centroids"),
         ({"model": 3}, "model"),
         ({"provenance": []}, "provenance"),
+        ({"checks": {}}, "checks"),
+        ({"decisions": [1]}, "decisions"),
+        ({"histogram": []}, "histogram"),
+        ({"schema_version": 1}, "keys differ"),
+        ({"schema_version": True}, "schema version is True"),
+        ({"schema_version": None}, "schema version is None; this version reads 1 and 2"),
     ],
 )
 def test_values_out_of_the_schema_are_refused_even_with_a_fitting_checksum(
@@ -126,7 +155,7 @@ def test_every_catalogued_model_comes_with_a_sound_profile_of_its_own(package: A
     assert profile.dimension == package.dimension
     assert (profile.mean is not None) is package.centred
     assert profile.provenance["recognizer_sha256"] == package.file(Role.RECOGNIZER).sha256
-    assert profile.provenance["command"].startswith(f"ersgallery-server profiles make --model {package.name} ")
+    assert f" --model {package.name} " in profile.provenance["command"]
     assert 0.6 < profile.gamma < 0.95
     assert figures["clean_below_gamma"] <= 0.005
     assert figures["auc_by_severity"]["1"] > 0.95
