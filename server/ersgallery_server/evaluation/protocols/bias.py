@@ -50,8 +50,8 @@ def _table(bench: Bench, attribute: str, values: NDArray[np.str_]) -> Table:
         rows=rows,
         source="appendix A",
         notes=(
-            "Raw ERS is that of clean faces. FRR is of pairs within the group, of the mixed test faces, at the threshold "
-            "of the group itself; UNSURE pairs are errors.",
+            "Raw ERS is that of clean faces.",
+            "FRR is of pairs within the group, of the mixed test faces, at the threshold of the group itself.",
             *(f"Left out with fewer than {_FEWEST_FACES} clean faces: {', '.join(left_out)}." for _ in left_out[:1]),
         ),
         charts=(_densities(bench, attribute, values, kept),),
