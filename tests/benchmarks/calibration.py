@@ -48,7 +48,7 @@ def faces(count: int, dimension: int, share: float) -> tuple[FloatRows, NDArray[
     rows = normalised(rng.standard_normal((count, dimension), dtype=np.float32))
     centre = normalised(rng.standard_normal((1, dimension), dtype=np.float32))
     inside = rng.permutation(count) < share * count
-    rows[inside] = normalised(np.float32(0.75) * centre + np.float32(0.66) * rows[inside])
+    rows[inside] = normalised(np.asarray(0.75 * centre + 0.66 * rows[inside], np.float32))
     return rows, inside
 
 

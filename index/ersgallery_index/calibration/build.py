@@ -166,7 +166,7 @@ def build_profile(
     if not found:
         raise failures[0]
     base, centring = _choose_centring(found, plan)
-    best, count = _choose_count([base, *_split(judge, making, base, plan)], plan)
+    best, count = _choose_count([*_fewer_clusters(judge, pool, base), base, *_split(judge, making, base, plan)], plan)
     return _finish(model, best, (centring, count), making, pool, deciding, reporting, plan)
 
 
@@ -239,9 +239,22 @@ def _by_linkage(
 ) -> _Candidate:
     clustered = making.take(pool)
     ui = find_ui(clustered, centred(clustered.rows, mean), rules, progress)
-    members = np.zeros(len(making), np.bool_)
-    members[np.flatnonzero(pool)[ui.everyone]] = True
-    return judge.measure(mean, "linkage", ui.centroids, members, ui)
+    return judge.measure(mean, "linkage", ui.centroids, _among(pool, ui.everyone), ui)
+
+
+def _fewer_clusters(judge: _Judge, pool: NDArray[np.bool_], base: _Candidate) -> list[_Candidate]:
+    """Return the largest cluster alone, the paper's way, where several were taken."""
+    if base.ui is None or len(base.centroids) == 1:
+        return []
+    members = _among(pool, base.ui.members[0])
+    return [judge.measure(base.mean, "linkage", base.centroids[:1], members, base.ui)]
+
+
+def _among(pool: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return as a mask over all making faces (n,) what `inside` says of those in the pool."""
+    members = np.zeros(len(pool), np.bool_)
+    members[np.flatnonzero(pool)[inside]] = True
+    return members
 
 
 def _split(judge: _Judge, making: FaceSet, base: _Candidate, plan: BuildPlan) -> list[_Candidate]:

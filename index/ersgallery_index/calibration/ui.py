@@ -228,7 +228,7 @@ def _joined(pool: FaceSet, found: UiClusters, rules: UiRules) -> float | None:
 
 
 def _images(pool: FaceSet, inside: NDArray[np.bool_]) -> float | None:
-    """Return the images of a person that are not known to be degraded: on average of all or in the cluster, the more."""
+    """Return how many images a person has that are not known to be degraded: of all or in the cluster, the more."""
     known = ~pool.degraded & (pool.identities >= 0)
     counted = [pool.identities[known], pool.identities[known & inside]]
     return max((len(people) / len(np.unique(people)) for people in counted if len(people)), default=None)

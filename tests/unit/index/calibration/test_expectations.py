@@ -122,3 +122,18 @@ def test_a_given_set_whose_mean_is_that_of_clean_faces_is_refused() -> None:
     with pytest.raises(CalibrationFailed, match="mean of unrecognizable and of clean") as caught:
         build_profile_from_ui_set("toy", given, clean, TESTING, replace(PLAN, centring=False))
     assert caught.value.reason == "CHAINED"
+
+
+def test_one_centroid_is_the_largest_clusters_and_more_are_taken_only_where_they_separate_better() -> None:
+    making = together(people(200), unrecognizable(60, first=1000), unrecognizable(25, 2, first=2000, place=1))
+    one_place = together(people(240, 5, images=2, first=5000), unrecognizable(120, 6, first=6000))
+    built = build_profile("toy", making, one_place, PLAN)
+    assert built.ui is not None
+    assert len(built.ui.centroids) == 2
+    assert len(built.profile.centroids) == 1
+    assert built.ui_members.sum() == 60
+    assert built.profile.centroids[0] @ ui_direction() > 0.98
+    two_places = together(one_place, unrecognizable(120, 8, first=8000, place=1))
+    assert len(build_profile("toy", making, two_places, PLAN).profile.centroids) == 2
+    asked = build_profile("toy", making, two_places, replace(PLAN, centroids=1))
+    np.testing.assert_array_equal(asked.profile.centroids, built.profile.centroids)
