@@ -42,8 +42,8 @@ class TauPlan:
 class TauCheck:
     """One threshold: chosen on calibration_subjects people for gallery_size, and the FPIR counted on others.
 
-    expected: what the choice said, achieved: what came out. ratio: achieved.value / target. covered: the intervals of
-    expected and achieved meet. warnings: their codes.
+    expected: what the choice said, achieved: what came out. ratio: achieved.value / target. covered: achieved.value lies
+    in the interval of expected. warnings: their codes.
     """
 
     repetition: int
@@ -154,7 +154,7 @@ def _check(
         expected=choice.fpir,
         achieved=achieved,
         ratio=achieved.value / target,
-        covered=choice.fpir.low <= achieved.high and achieved.low <= choice.fpir.high,
+        covered=choice.fpir.low <= achieved.value <= choice.fpir.high,
         supported=choice.supported,
         warnings=tuple(warning.code for warning in choice.warnings),
     )
