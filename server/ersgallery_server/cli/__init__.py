@@ -8,10 +8,12 @@ import click
 
 from ersgallery_server.cli.calibrate import calibrate
 from ersgallery_server.cli.config_file import FileProblem, defaults_from
+from ersgallery_server.cli.evaluate import evaluate
 from ersgallery_server.cli.migrate import migrate
 from ersgallery_server.cli.models import models
 from ersgallery_server.cli.profiles import profiles
 from ersgallery_server.cli.serve import serve
+from ersgallery_server.cli.thresholds import thresholds
 
 
 def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -54,3 +56,5 @@ main.add_command(migrate)
 main.add_command(models)
 main.add_command(profiles)
 main.add_command(calibrate)
+main.add_command(thresholds)
+main.add_command(evaluate)
