@@ -1,0 +1,61 @@
+"""Where the evidence takes its faces and models from, and where it leaves what it finds."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ersgallery_server.evaluation.bench import Bench, make_bench
+from ersgallery_server.evaluation.corpus import Corpus
+from ersgallery_server.evaluation.plan import CorpusPlan, EvaluationPlan
+from ersgallery_server.evaluation.preparing import FaceFiles, Progress, embed_corpora
+from ersgallery_server.models.catalogue import find_model
+from ersgallery_server.models.install import install
+from ersgallery_server.models.installed import is_installed
+
+DATA_VARIABLE = "ERSGALLERY_TEST_DATA"
+_FILES = ("lfw_aligned112.tar", "lfw_background112.tar")
+
+
+class MissingData(Exception):
+    """The faces are not there; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """folder: everything that is written. models_dir: installed models. corpora: kept embeddings to take instead."""
+
+    folder: Path
+    models_dir: Path
+    corpora: Path | None = None
+
+    @property
+    def faces(self) -> Path:
+        """The labelled faces. Raises MissingData."""
+        return data_folder() / _FILES[0]
+
+    def bench(self, model: str, resamples: int, progress: Progress | None = None) -> Bench:
+        """Make the bench of a model. Raises MissingData, ModelError, CalibrationFailed."""
+        corpus, wild = self._corpora(model, progress)
+        return make_bench(corpus, wild, EvaluationPlan(resamples=resamples))
+
+    def _corpora(self, model: str, progress: Progress | None) -> tuple[Corpus, Corpus | None]:
+        if self.corpora:
+            wild = self.corpora / f"{model}_wild.npz"
+            return Corpus.load(self.corpora / f"{model}.npz"), Corpus.load(wild) if wild.is_file() else None
+        faces, wild_faces = (data_folder() / name for name in _FILES)
+        package = find_model(model)
+        if not is_installed(package, self.models_dir):
+            install(package, self.models_dir)
+        files = FaceFiles(faces, wild_faces, self.folder / "corpora")
+        return embed_corpora(model, self.models_dir, files, CorpusPlan(), progress=progress)
+
+
+def data_folder() -> Path:
+    """Return the folder with the faces. Raises MissingData."""
+    named = os.environ.get(DATA_VARIABLE)
+    folder = Path(named) / "lfw" if named else None
+    if folder is None:
+        raise MissingData(f"set {DATA_VARIABLE} to the folder that has lfw/{_FILES[0]} and lfw/{_FILES[1]}")
+    if missing := [name for name in _FILES if not (folder / name).is_file()]:
+        raise MissingData(f"{folder} lacks {' and '.join(missing)}")
+    return folder
