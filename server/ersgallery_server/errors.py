@@ -149,7 +149,9 @@ class OperationNotFound(ServiceError):
     """No such operation: it has expired, was deleted, or belongs to an earlier run of the server."""
 
     def __init__(self, operation_id: str) -> None:
-        super().__init__(f"there is no operation {operation_id!r}; operations end with the server and expire after an hour")
+        super().__init__(
+            f"there is no operation {operation_id!r}; operations end with the server and expire after an hour"
+        )
 
 
 class OperationsFull(ServiceError):

@@ -100,6 +100,7 @@ def test_reflection_lists_the_services(server: RunningServer) -> None:
         "ersgallery.v1.EnrollmentService",
         "ersgallery.v1.IdentificationService",
         "ersgallery.v1.RecognizabilityService",
+        "ersgallery.v1.CalibrationService",
         "grpc.health.v1.Health",
     } <= set(services)
 

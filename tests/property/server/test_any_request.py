@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from ersgallery.v1 import calibration_service_pb2 as calibration
 from ersgallery.v1 import errors_pb2
 from ersgallery.v1 import face_input_pb2 as face
 from ersgallery.v1 import gallery_service_pb2 as galleries
@@ -76,8 +77,11 @@ def fill(server: RunningServer) -> str:
     return made.outcomes[0].result.faces[0].face
 
 
-def aim(request: Any, face_name: str) -> Any:
-    """Let a request speak of a face that is there, where it speaks of one."""
+def aim(server: RunningServer, request: Any, face_name: str) -> Any:
+    """Let a request speak of a face or an operation that is there, where it speaks of one."""
+    if getattr(request, "name", "") == AN_OPERATION:
+        kept = server.calibration.ListOperations(calibration.ListOperationsRequest()).operations
+        request.name = kept[-1].name if kept else AN_OPERATION
     named = request.face if "face" in request.DESCRIPTOR.fields_by_name else request
     if getattr(named, "name", "") == A_FACE:
         named.name = face_name
@@ -88,6 +92,8 @@ def texts(field: FieldDescriptor) -> Sequence[str]:
     """Return what a text field is sensibly filled with."""
     kind = field.containing_type.name if field.containing_type else ""
     if field.name == "name":
+        if "Operation" in kind:
+            return [AN_OPERATION, "operations/none"]
         names = {"Face": [A_FACE, A_FACE, f"{FULL}/subjects/ann/faces/1"], "Subject": SUBJECTS, "Profile": PROFILES}
         return next((found for part, found in names.items() if part in kind), [FULL])
     return {
@@ -99,6 +105,7 @@ def texts(field: FieldDescriptor) -> Sequence[str]:
         "profile_id": ["unit", "other"],
         "subject_id": ["ann", "bob", "eve", "e\u0301ve"],
         "model": [MODEL, ""],
+        "kinds": ["", "CLEAN", "BLUR", "UNKNOWN"],
         "etag": ["", "1"],
         "page_token": [""],
         "paths": ["tau", "gamma", "profile", "display_name", "metadata", "low_ers"],
@@ -106,6 +113,7 @@ def texts(field: FieldDescriptor) -> Sequence[str]:
 
 
 SUBJECTS = [f"{FULL}/subjects/{subject}" for subject in ("ann", "bob", "-", "nobody")]
+AN_OPERATION = "operations/" + "0" * 32
 A_FACE = f"{FULL}/subjects/ann/faces/some"
 PROFILES = ["profiles/unit", "profiles/unit@1", "profiles/sface"]
 
@@ -124,6 +132,13 @@ messages = Messages(
             st.sampled_from(["", MODEL]),
         ),
         "ersgallery.v1.EmbeddingMatrix": st.builds(_matrix, st.integers(1, 5), vectors),
+        "ersgallery.v1.LabelledEmbeddings": st.builds(
+            lambda rows, values: calibration.LabelledEmbeddings(
+                embeddings=_matrix(rows, values), subjects=["ann", "bob", "ann", "eve", "bob"][:rows]
+            ),
+            st.integers(1, 5),
+            vectors,
+        ),
         "ersgallery.v1.Profile": st.builds(
             lambda gamma, row: recognizability.Profile(model=MODEL, centroids=matrix([axis(row)]), gamma=gamma),
             st.floats(0, 1),
@@ -193,7 +208,7 @@ def test_any_message_has_an_answer_or_a_reason(
 ) -> None:
     face_name = fill(server)
     some = st.lists(messages.of(method.input_type), min_size=1, max_size=3 if method.client_streaming else 1)
-    requests = [aim(request, face_name).SerializeToString() for request in data.draw(some)]
+    requests = [aim(server, request, face_name).SerializeToString() for request in data.draw(some)]
     check_answer(lambda: call(server, method, requests), len(requests))
 
 
