@@ -42,8 +42,8 @@ class TauPlan:
 class TauCheck:
     """One threshold: chosen on calibration_subjects people for gallery_size, and the FPIR counted on others.
 
-    expected: what the choice said, achieved: what came out. ratio: achieved.value / target. covered: achieved.value lies
-    in the interval of expected. warnings: their codes.
+    expected: what the choice said, achieved: what came out. ratio: achieved.value / target. covered: the two differ by
+    no more than their intervals allow, since the count on the others has an error of its own. warnings: their codes.
     """
 
     repetition: int
@@ -154,10 +154,18 @@ def _check(
         expected=choice.fpir,
         achieved=achieved,
         ratio=achieved.value / target,
-        covered=choice.fpir.low <= achieved.value <= choice.fpir.high,
+        covered=_agree(choice.fpir, achieved),
         supported=choice.supported,
         warnings=tuple(warning.code for warning in choice.warnings),
     )
+
+
+def _agree(expected: Estimate, achieved: Estimate) -> bool:
+    """Tell whether two independent figures differ by no more than the root of their squared half intervals (logs)."""
+    lower, upper = (achieved, expected) if achieved.value < expected.value else (expected, achieved)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        allowed = np.hypot(np.log(lower.high / np.float64(lower.value)), np.log(upper.value / np.float64(upper.low)))
+        return bool(np.log(upper.value / np.float64(lower.value)) <= allowed)
 
 
 def _scores(faces: Representation, identities: Ids, wanted: NDArray[np.bool_], plan: TauPlan) -> NonMatedScores:

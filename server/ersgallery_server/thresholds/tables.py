@@ -88,7 +88,7 @@ def show_closest(pairs: Sequence[NamedPair]) -> None:
 def show_checks(rows: Sequence[TauCheckSummary]) -> None:
     """Print the ratio of achieved to wanted FPIR of every setting."""
     table = Table(title="Achieved over wanted FPIR on other people", caption="of the repetitions: least to most")
-    for heading in ("wanted", "chosen on", "gallery", "tau", "ratio", "least to most", "in the interval", "supported"):
+    for heading in ("wanted", "chosen on", "gallery", "tau", "ratio", "least to most", "as expected", "supported"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(

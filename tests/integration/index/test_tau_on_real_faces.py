@@ -29,8 +29,9 @@ def test_what_is_supported_is_within_a_factor_of_two_and_a_half(checks: list[Tau
         assert 0.4 <= check.ratio <= 2.5, check
 
 
-def test_the_counted_fpir_lies_in_the_expected_interval_in_nearly_all_cases(checks: list[TauCheck]) -> None:
-    assert np.mean([check.covered for check in checks]) >= 0.85
+def test_the_counted_fpir_is_as_expected_within_both_intervals_in_most_cases(checks: list[TauCheck]) -> None:
+    # All settings of a repetition share their people, so these are two independent trials and not sixteen.
+    assert np.mean([check.covered for check in checks]) >= 0.8
 
 
 def test_with_as_many_people_as_the_gallery_will_have_it_is_closer(checks: list[TauCheck]) -> None:
