@@ -5,13 +5,24 @@ the variants (centring or not, how many centroids) and sets gamma, the other hal
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_index.calibration.centres import centred, direction
 from ersgallery_index.calibration.checks import Check, enforce
+from ersgallery_index.calibration.choices import (
+    LEAST_LOST,
+    Candidate,
+    Choice,
+    Judge,
+    Variant,
+    choose_centring,
+    choose_count,
+    draft,
+    raw_ers_of,
+)
 from ersgallery_index.calibration.expectations import (
     check_away_from_mean,
     check_held_out,
@@ -20,64 +31,25 @@ from ersgallery_index.calibration.expectations import (
     require_making,
 )
 from ersgallery_index.calibration.faces import FaceSet, Progress
-from ersgallery_index.calibration.separation import Histogram, auc, figures, histogram, largest_gamma, pair_accuracy
+from ersgallery_index.calibration.plan import BuildPlan
+from ersgallery_index.calibration.separation import Histogram, figures, histogram, largest_gamma
 from ersgallery_index.calibration.split import lost_identity, split_ui
 from ersgallery_index.calibration.ui import UiClusters, UiRules, find_ui, groups_of
 from ersgallery_index.errors import CalibrationFailed
-from ersgallery_index.recognizability import Derivation, Profile
+from ersgallery_index.recognizability import Profile
 from ersgallery_index.sums import Float64
 
+__all__ = [
+    "BuildPlan",
+    "BuiltProfile",
+    "Choice",
+    "Variant",
+    "build_profile",
+    "build_profile_from_ui_set",
+    "raw_ers_of",
+]
+
 _DECIMALS = 6
-_MIN_LOST = 50
-_MIN_GENUINE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class BuildPlan:
-    """How a profile is built.
-
-    centring: subtract the mean of clean faces; None: where it raises the AUC by more than centring_gain and lowers the
-    1:1 accuracy of clean pairs by no more than accuracy_loss. centroids: how many; None: decided among `counts`, the
-    smallest whose AUC is within count_tolerance of the best; 1: the paper's single one. max_clean_below: greatest share
-    of clean validation faces below gamma. min_identities: least number of people who make and of those who test.
-    min_auc: of clean against degraded faces that no choice saw; a profile that separates less is refused.
-    """
-
-    rules: UiRules = field(default_factory=UiRules)
-    centring: bool | None = None
-    centroids: int | None = None
-    counts: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
-    max_clean_below: float = 0.005
-    min_identities: int = 100
-    centring_gain: float = 0.005
-    accuracy_loss: float = 0.001
-    count_tolerance: float = 0.005
-    min_auc: float = 0.6
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One way to build the profile, and how it did on the people who decide.
-
-    method: `linkage`, `split` or `given`. auc: NaN where no degraded face was held out. accuracy: None where too few
-    people have two clean faces.
-    """
-
-    centred: bool
-    method: str
-    centroids: int
-    auc: float
-    accuracy: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A decision by measurement: what was chosen of what, and why."""
-
-    chosen: Variant
-    among: tuple[Variant, ...]
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,46 +74,6 @@ class BuiltProfile:
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidate:
-    """Centroids found one way, from these of the making faces, and how they did."""
-
-    mean: Float64 | None
-    centroids: Float64
-    members: NDArray[np.bool_]
-    variant: Variant
-    ui: UiClusters | None = None
-
-
-class _Judge:
-    """Measures candidates on the people who decide."""
-
-    def __init__(self, model: str, deciding: FaceSet) -> None:
-        self._model, self._deciding = model, deciding
-        self._accuracies: dict[bool, float | None] = {}
-
-    def measure(
-        self,
-        mean: Float64 | None,
-        method: str,
-        centroids: Float64,
-        members: NDArray[np.bool_],
-        ui: UiClusters | None = None,
-    ) -> _Candidate:
-        """Return a candidate with its figures."""
-        centroids = np.round(centroids, _DECIMALS)
-        faces = self._deciding
-        raw_ers = raw_ers_of(_draft(self._model, mean, centroids), faces)
-        is_centred = mean is not None
-        if is_centred not in self._accuracies:
-            clean = faces.take(faces.clean)
-            measured = pair_accuracy(centred(clean.rows, mean), clean.identities, np.random.default_rng(0))
-            self._accuracies[is_centred] = measured[0] if measured and measured[1] >= _MIN_GENUINE else None
-        separated = auc(raw_ers[faces.clean], raw_ers[faces.degraded])
-        variant = Variant(is_centred, method, len(centroids), separated, self._accuracies[is_centred])
-        return _Candidate(mean, centroids, members, variant, ui)
-
-
 def build_profile(
     model: str, making: FaceSet, testing: FaceSet, plan: BuildPlan, progress: Progress | None = None
 ) -> BuiltProfile:
@@ -155,8 +87,8 @@ def build_profile(
     require_making(making, plan.min_identities)
     require_held_out(making, testing, plan.min_identities)
     deciding, reporting = _halves(testing, plan.seed)
-    judge, pool, means = _Judge(model, deciding), _pool(making), _means(making, plan)
-    found: list[_Candidate] = []
+    judge, pool, means = Judge(model, deciding), _pool(making), _means(making, plan)
+    found: list[Candidate] = []
     failures: list[CalibrationFailed] = []
     for number, mean in enumerate(means):
         try:
@@ -165,8 +97,8 @@ def build_profile(
             failures.append(error)
     if not found:
         raise failures[0]
-    base, centring = _choose_centring(found, plan)
-    best, count = _choose_count([*_fewer_clusters(judge, pool, base), base, *_split(judge, making, base, plan)], plan)
+    base, centring = choose_centring(found, plan)
+    best, count = choose_count([*_fewer_clusters(judge, pool, base), base, *_split(judge, making, base, plan)], plan)
     return _finish(model, best, (centring, count), making, pool, deciding, reporting, plan)
 
 
@@ -184,19 +116,14 @@ def build_profile_from_ui_set(
     members = np.arange(len(making)) >= len(clean)
     require_held_out(making, testing, plan.min_identities)
     deciding, reporting = _halves(testing, plan.seed)
-    judge = _Judge(model, deciding)
+    judge = Judge(model, deciding)
     found = [
         judge.measure(mean, "given", direction(centred(ui_set.rows, mean))[None, :], members)
         for mean in _means(making, plan)
     ]
-    base, centring = _choose_centring(found, plan)
-    best, count = _choose_count([base, *_split_members(judge, making, base, members, "given", plan)], plan)
+    base, centring = choose_centring(found, plan)
+    best, count = choose_count([base, *_split_members(judge, making, base, members, "given", plan)], plan)
     return _finish(model, best, (centring, count), making, members, deciding, reporting, plan)
-
-
-def raw_ers_of(profile: Profile, faces: FaceSet) -> Float64:
-    """Return the raw ERS (n,) of faces under a profile."""
-    return np.asarray(Derivation(profile).derive(faces.rows).raw_ers, np.float64)
 
 
 def _part_of(progress: Progress | None, number: int, parts: int) -> Progress | None:
@@ -230,19 +157,19 @@ def _means(making: FaceSet, plan: BuildPlan) -> list[Float64 | None]:
 
 
 def _by_linkage(
-    judge: _Judge,
+    judge: Judge,
     making: FaceSet,
     pool: NDArray[np.bool_],
     mean: Float64 | None,
     rules: UiRules,
     progress: Progress | None,
-) -> _Candidate:
+) -> Candidate:
     clustered = making.take(pool)
     ui = find_ui(clustered, centred(clustered.rows, mean), rules, progress)
     return judge.measure(mean, "linkage", ui.centroids, _among(pool, ui.everyone), ui)
 
 
-def _fewer_clusters(judge: _Judge, pool: NDArray[np.bool_], base: _Candidate) -> list[_Candidate]:
+def _fewer_clusters(judge: Judge, pool: NDArray[np.bool_], base: Candidate) -> list[Candidate]:
     """Return the largest cluster alone, the paper's way, where several were taken."""
     if base.ui is None or len(base.centroids) == 1:
         return []
@@ -257,15 +184,15 @@ def _among(pool: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.boo
     return members
 
 
-def _split(judge: _Judge, making: FaceSet, base: _Candidate, plan: BuildPlan) -> list[_Candidate]:
+def _split(judge: Judge, making: FaceSet, base: Candidate, plan: BuildPlan) -> list[Candidate]:
     """Return what splitting the faces that lost their identity gives, where enough clean views show which."""
     lost = lost_identity(making, centred(making.rows, base.mean))
     return _split_members(judge, making, base, lost, "split", plan)
 
 
 def _split_members(
-    judge: _Judge, making: FaceSet, base: _Candidate, members: NDArray[np.bool_], method: str, plan: BuildPlan
-) -> list[_Candidate]:
+    judge: Judge, making: FaceSet, base: Candidate, members: NDArray[np.bool_], method: str, plan: BuildPlan
+) -> list[Candidate]:
     vectors = centred(making.rows[members], base.mean)
     counts = plan.counts if plan.centroids is None else (plan.centroids,)
     return [
@@ -273,51 +200,13 @@ def _split_members(
             base.mean, method, split_ui(vectors, count, np.random.default_rng([plan.seed, 4, count])), members, base.ui
         )
         for count in counts
-        if len(vectors) >= _MIN_LOST * count and (count > 1 or method == "split")
+        if len(vectors) >= LEAST_LOST * count and (count > 1 or method == "split")
     ]
-
-
-def _choose_centring(found: list[_Candidate], plan: BuildPlan) -> tuple[_Candidate, Choice]:
-    """Choose whether to subtract the mean among the candidates that there are: without it first, then with it."""
-    among = tuple(each.variant for each in found)
-    if len(found) == 1:
-        reason = "asked for" if plan.centring is not None else "the only variant with a UI cluster"
-        return found[0], Choice(among[0], among, reason)
-    plain, centred = among
-    gain = centred.auc - plain.auc
-    loss = 0.0 if plain.accuracy is None or centred.accuracy is None else plain.accuracy - centred.accuracy
-    if np.isnan(gain):
-        return found[0], Choice(among[0], among, "centring was not measured: no degraded faces were held out")
-    better = gain > plan.centring_gain and loss <= plan.accuracy_loss
-    reason = (
-        f"centring changes the AUC by {gain:+.4f} (more than {plan.centring_gain:g} is wanted) and the balanced "
-        f"accuracy of clean pairs by {-loss:+.4f} (a loss of {plan.accuracy_loss:g} at most)"
-    )
-    return found[int(better)], Choice(among[int(better)], among, reason)
-
-
-def _choose_count(found: list[_Candidate], plan: BuildPlan) -> tuple[_Candidate, Choice]:
-    """Choose the fewest centroids whose AUC is close to the best; of equally many, the better ones."""
-    among = tuple(each.variant for each in found)
-    wanted = [each for each in found if plan.centroids in (None, each.variant.centroids)]
-    if not wanted:
-        raise CalibrationFailed(
-            "TOO_FEW_FACES", f"{plan.centroids} UI centroids need {_MIN_LOST} unrecognizable faces each at least"
-        )
-    if plan.centroids == 1:  # the paper's: the one that comes from clustering or from the given set
-        return wanted[0], Choice(wanted[0].variant, among, "one centroid was asked for")
-    best = max((each.variant.auc for each in wanted if not np.isnan(each.variant.auc)), default=np.nan)
-    close = [each for each in wanted if each.variant.auc >= best - plan.count_tolerance] or wanted[:1]
-    chosen = min(close, key=lambda each: (each.variant.centroids, -each.variant.auc))
-    reason = f"the fewest centroids whose AUC is within {plan.count_tolerance:g} of the best, {best:.4f}"
-    if np.isnan(best):
-        reason = "the number of centroids was not measured: no degraded faces were held out"
-    return chosen, Choice(chosen.variant, among, reason)
 
 
 def _finish(
     model: str,
-    best: _Candidate,
+    best: Candidate,
     choices: tuple[Choice, ...],
     making: FaceSet,
     pool: NDArray[np.bool_],
@@ -325,9 +214,9 @@ def _finish(
     reporting: FaceSet,
     plan: BuildPlan,
 ) -> BuiltProfile:
-    draft = _draft(model, best.mean, best.centroids)
-    clean_ers = raw_ers_of(draft, deciding.take(deciding.clean))
-    profile = replace(draft, gamma=largest_gamma(clean_ers, plan.max_clean_below))
+    ungated = draft(model, best.mean, best.centroids)
+    clean_ers = raw_ers_of(ungated, deciding.take(deciding.clean))
+    profile = replace(ungated, gamma=largest_gamma(clean_ers, plan.max_clean_below))
     raw_ers = raw_ers_of(profile, reporting)
     mean = direction(making.rows[making.clean].astype(np.float64)) if making.clean.any() else None
     mean_to_ui = () if mean is None else _cosines(making, best.members, mean)
@@ -351,7 +240,7 @@ def _finish(
     )
 
 
-def _given_checks(making: FaceSet, best: _Candidate, rules: UiRules) -> tuple[Check, ...]:
+def _given_checks(making: FaceSet, best: Candidate, rules: UiRules) -> tuple[Check, ...]:
     inside, ordinary = making.rows[best.members], making.rows[making.clean & ~best.members]
     return check_ui_set(centred(inside, best.mean), centred(ordinary, best.mean), rules)
 
@@ -362,7 +251,3 @@ def _cosines(making: FaceSet, members: NDArray[np.bool_], mean: Float64) -> tupl
         return ()
     ui = making.rows[members].mean(axis=0, dtype=np.float64)
     return (float(ui @ mean / np.linalg.norm(ui)),)
-
-
-def _draft(model: str, mean: Float64 | None, centroids: Float64) -> Profile:
-    return Profile(model=model, centroids=centroids, gamma=0.0, mean=mean)

@@ -137,3 +137,11 @@ def test_one_centroid_is_the_largest_clusters_and_more_are_taken_only_where_they
     assert len(build_profile("toy", making, two_places, PLAN).profile.centroids) == 2
     asked = build_profile("toy", making, two_places, replace(PLAN, centroids=1))
     np.testing.assert_array_equal(asked.profile.centroids, built.profile.centroids)
+
+
+def test_centring_is_decided_by_separation_alone_where_no_person_has_two_clean_faces_and_says_so() -> None:
+    testing = together(people(240, 5, first=5000), unrecognizable(60, 6, first=6000))
+    built = build_profile("toy", MAKING, testing, PLAN)
+    assert built.choices[0].chosen.accuracy is None
+    assert "by that alone" in built.choices[0].reason
+    assert "accuracy of clean pairs" in build_profile("toy", MAKING, TESTING, PLAN).choices[0].reason
