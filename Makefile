@@ -7,7 +7,7 @@ STUBS := .venv-stubs/bin
 CODE := index server client tests proto/generate.py
 EXTRAS ?= server,cpu,postgres,calibration,demo,dev
 
-.PHONY: help venv demo test check format stubs check-stubs check-floor bench-index bench-store clean
+.PHONY: help venv demo test check format stubs check-stubs check-floor bench-index bench-store evidence clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ venv: $(VENV)/ready ## Make the virtual environment .venv with everything in it.
 
 demo: $(VENV)/ready ## Enrol, identify and reject real faces, and write build/demo/index.html.
 	$(BIN)/python -m tests.demo $(ARGS)
+
+evidence: $(VENV)/ready ## Measure everything in docs/evidence.md again; needs ERSGALLERY_TEST_DATA.
+	$(BIN)/python -m tests.evidence $(ARGS)
 
 test: $(VENV)/ready ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)

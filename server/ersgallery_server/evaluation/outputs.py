@@ -14,8 +14,11 @@ UNSUPPORTED = "†"
 LEGEND = f"Intervals are 95 %. {UNSUPPORTED}: fewer than 10 errors were to be expected, so the figure says little."
 
 
-def shown(entry: Entry) -> str:
-    """Return a cell as text: `1.23 [1.01, 1.50]` in per cent, with a dagger where it is not supported."""
+def shown(entry: Entry, *, unit: bool = False) -> str:
+    """Return a cell as text: `1.23 [1.01, 1.50]` in per cent, with a dagger where it is not supported.
+
+    unit: write % behind it, for columns whose heading does not.
+    """
     if entry is None:
         return "–"
     if isinstance(entry, str):
@@ -26,10 +29,16 @@ def shown(entry: Entry) -> str:
         return "–"
     scale = 100.0 if entry.percent else 1.0
     value = f"{scale * entry.value:.{entry.digits}f}"
-    mark = "" if entry.supported else f" {UNSUPPORTED}"
+    mark = (" %" if unit and entry.percent else "") + ("" if entry.supported else f" {UNSUPPORTED}")
     if entry.low is None or entry.high is None or not math.isfinite(entry.low + entry.high):
         return value + mark
     return f"{value} [{scale * entry.low:.{entry.digits}f}, {scale * entry.high:.{entry.digits}f}]{mark}"
+
+
+def cells(table: Table) -> list[list[str]]:
+    """Return all rows as text, each figure with its unit where the heading of its column has none."""
+    named = [in_heading != column for in_heading, column in zip(headings(table), table.columns, strict=True)]
+    return [[shown(entry, unit=not has) for entry, has in zip(row, named, strict=True)] for row in table.rows]
 
 
 def headings(table: Table) -> tuple[str, ...]:
@@ -46,7 +55,7 @@ def markdown_table(table: Table, *, level: int = 2) -> str:
     """Return one table as Markdown with its title and notes."""
     lines = [f"{'#' * level} {title_of(table)}", ""]
     lines += [_row(headings(table)), _row(["---"] + ["---:"] * (len(table.columns) - 1))]
-    lines += [_row([shown(entry) for entry in row]) for row in table.rows]
+    lines += [_row(row) for row in cells(table)]
     return "\n".join([*lines, "", *(f"- {note}" for note in table.notes)]).rstrip() + "\n"
 
 

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
-from ersgallery_server.evaluation.outputs import LEGEND, headings, profile_sentence, shown, title_of
+from ersgallery_server.evaluation.outputs import LEGEND, cells, headings, profile_sentence, title_of
 from ersgallery_server.evaluation.runner import Evaluation, Skipped
 from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Table
 
@@ -68,23 +69,26 @@ def _section(table: Table) -> "page.Section":
 
     grid = page.Grid(
         headings(table),
-        tuple(tuple(_cell(entry) for entry in row) for row in table.rows),
+        tuple(
+            tuple(_cell(entry, text) for entry, text in zip(row, texts, strict=True))
+            for row, texts in zip(table.rows, cells(table), strict=True)
+        ),
         notes=table.notes,
     )
     return page.Section(title_of(table), (grid, *(page.Drawing(draw(chart)) for chart in table.charts)))
 
 
-def _cell(entry: Entry) -> "page.Cell":
+def _cell(entry: Entry, text: str) -> "page.Cell":
     from ersgallery_server.reports import page
 
     faint = entry is None or (isinstance(entry, Figure) and not entry.supported)
-    return page.Cell(shown(entry), "faint" if faint else "")
+    return page.Cell(text, "faint" if faint else "")
 
 
 def _grid(table: Table) -> Grid:
     grid = Grid(title=title_of(table), title_justify="left")
     for place, name in enumerate(headings(table)):
         grid.add_column(name, justify="left" if place == 0 else "right")
-    for row in table.rows:
-        grid.add_row(*(shown(entry) for entry in row))
+    for row in cells(table):
+        grid.add_row(*map(escape, row))
     return grid

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.outputs import as_json, as_markdown, headings, markdown_table, shown, summary
+from ersgallery_server.evaluation.outputs import as_json, as_markdown, cells, headings, markdown_table, shown, summary
 from ersgallery_server.evaluation.pages import evaluation_page, print_evaluation
 from ersgallery_server.evaluation.runner import Evaluation, Skipped
 from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Series, Table
@@ -52,6 +52,12 @@ def test_an_entry_is_shown_with_its_interval_and_its_mark(entry: Entry, text: st
 
 def test_a_column_names_its_unit() -> None:
     assert headings(TABLE) == ("gate", "FRR, %", "gamma")
+
+
+def test_a_figure_names_its_unit_where_its_column_holds_several() -> None:
+    mixed = Table("k", "t", ("what", "value"), (("share", Figure(0.5)), ("AUC", Figure(0.5, percent=False))))
+    assert headings(mixed) == ("what", "value")
+    assert cells(mixed) == [["share", "50.00 %"], ["AUC", "0.50"]]
 
 
 def test_markdown_keeps_its_columns() -> None:
