@@ -67,6 +67,7 @@ least. Half of the people make the profile, the other half test it. An .npz file
 @click.option(
     "--severity", nargs=2, default=(0.2, 1.0), type=click.FloatRange(0, 1), help="Least and greatest severity."
 )
+@click.option("--test-faces", default=60, type=click.IntRange(1), help="Degraded test faces of each kind and severity.")
 @click.option("--leave-out", multiple=True, metavar="IDENTITY", help="Somebody wanted for a later test.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Chooses and degrades the faces.")
 @click.option("--distance", default=1.0, type=click.FloatRange(0, 2), help="Greatest step within a cluster.")
@@ -118,6 +119,7 @@ class _Request:
     degraded_share: float
     kinds: tuple[str, ...]
     severity: tuple[float, float]
+    test_faces: int
     leave_out: tuple[str, ...]
     seed: int
     distance: float
@@ -166,7 +168,7 @@ class _Request:
         from ersgallery_server.profiling.samples import SamplingPlan
 
         kinds = tuple(Degradation(kind) for kind in self.kinds) or tuple(Degradation)
-        return SamplingPlan(self.degraded_share, kinds, self.severity)
+        return SamplingPlan(self.degraded_share, kinds, self.severity, held_per_level=self.test_faces)
 
     @contextlib.contextmanager
     def bar(self, what: str) -> Iterator[Callable[[int, int], None] | None]:
