@@ -1,11 +1,14 @@
 """The two clients: the described calls on a blocking and on an asyncio transport, and the streams of each."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from ersgallery_client.awaiting import AsyncTransport
 from ersgallery_client.blocking import BlockingTransport
+from ersgallery_client.calls.calibration import CalibrationCalls, waiting
 from ersgallery_client.calls.enrollment import EnrollmentCalls, EnrollmentEncoder, enrollment_stream
 from ersgallery_client.calls.faces import FaceCalls
 from ersgallery_client.calls.galleries import GalleryCalls
@@ -17,6 +20,7 @@ from ersgallery_client.calls.identification import (
 )
 from ersgallery_client.calls.recognizability import RecognizabilityCalls
 from ersgallery_client.calls.subjects import SubjectCalls
+from ersgallery_client.values.calibration import Operation
 from ersgallery_client.values.enrollment import EnrollmentOutcome
 from ersgallery_client.values.identification import IdentificationBatch
 from ersgallery_client.values.inputs import Enrollment
@@ -26,9 +30,26 @@ ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
 T = TypeVar("T")
 
 DEFAULT_WINDOW = 4
+WAIT_S = 0.5
+"""How long one call waits for an operation: progress is told so often."""
+
+PAUSE_S = 0.05
+"""Between two waits: a server where too many wait already answers at once."""
 
 
-class _AllCalls(GalleryCalls, SubjectCalls, FaceCalls, RecognizabilityCalls, EnrollmentCalls, IdentificationCalls):
+def _ignore(_operation: Operation) -> None:
+    """Show no progress."""
+
+
+class _AllCalls(
+    GalleryCalls,
+    SubjectCalls,
+    FaceCalls,
+    RecognizabilityCalls,
+    EnrollmentCalls,
+    IdentificationCalls,
+    CalibrationCalls,
+):
     """Every call that is not a stream."""
 
 
@@ -79,6 +100,19 @@ class GalleryClient(_AllCalls, BlockingTransport):
         encoder = ProbeEncoder(gallery, self.options.limits, policy)
         yield from self.answers(identification_stream(window), _messages(encoder, batches))
 
+    def wait_operation(self, operation: str, *, progress: Callable[[Operation], None] = _ignore) -> Operation:
+        """Wait until an operation has ended and return it, with its result or its error.
+
+        progress: gets the operation every half second, and at the end; what it raises ends the wait, not the operation.
+        Raises OperationNotFound, also when it is deleted meanwhile.
+        """
+        while True:
+            found = self.run(waiting(operation, WAIT_S))
+            progress(found)
+            if found.ended:
+                return found
+            time.sleep(PAUSE_S)
+
 
 class AsyncGalleryClient(_AllCalls, AsyncTransport):
     """A client of an ersgallery server, for asyncio; photographs given as a Path are read in the event loop.
@@ -122,6 +156,15 @@ class AsyncGalleryClient(_AllCalls, AsyncTransport):
         async with aclosing(self.answers(identification_stream(window), messages)) as answers:
             async for answer in answers:
                 yield answer
+
+    async def wait_operation(self, operation: str, *, progress: Callable[[Operation], None] = _ignore) -> Operation:
+        """Wait until an operation has ended and return it, as GalleryClient.wait_operation does."""
+        while True:
+            found = await self.run(waiting(operation, WAIT_S))
+            progress(found)
+            if found.ended:
+                return found
+            await asyncio.sleep(PAUSE_S)
 
 
 class _Encoder(Protocol[ItemT_contra]):

@@ -29,7 +29,7 @@
      |   +- ProfileModelMismatch
      |   +- ModelNotInstalled
      |   +- DeviceFull
-     |   +- CalibrationFailed           the faces yield no threshold or profile; metadata calibration_reason says why
+     |   +- CalibrationFailed           the faces yield no threshold or profile
      +- Unavailable                     come again later; calls that may be repeated were repeated already
      |   +- ServerUnreachable           nobody answers at the address
      |   +- ShuttingDown

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ersgallery.v1 import (
+    calibration_service_pb2 as calibration,
+)
+from ersgallery.v1 import (
     enrollment_service_pb2 as enrollment,
 )
 from ersgallery.v1 import (
@@ -91,3 +94,23 @@ CREATE_PROFILE = _write(
 GET_PROFILE = _read(_R, "GetProfile", recognizability.GetProfileRequest, recognizability.GetProfileResponse)
 LIST_PROFILES = _read(_R, "ListProfiles", recognizability.ListProfilesRequest, recognizability.ListProfilesResponse)
 SCORE = _read(_R, "Score", recognizability.ScoreRequest, recognizability.ScoreResponse)
+
+_C = "CalibrationService"
+
+CALIBRATE_GAMMA = _write(_C, "CalibrateGamma", calibration.CalibrateGammaRequest, calibration.CalibrateGammaResponse)
+CALIBRATE_TAU = _write(_C, "CalibrateTau", calibration.CalibrateTauRequest, calibration.CalibrateTauResponse)
+CALIBRATE_PROFILE = _write(
+    _C, "CalibrateProfile", calibration.CalibrateProfileRequest, calibration.CalibrateProfileResponse
+)
+PREVIEW_GAMMA_GALLERY = _read(
+    _C, "PreviewGammaGallery", calibration.PreviewGammaGalleryRequest, calibration.PreviewGammaGalleryResponse
+)
+GET_OPERATION = _read(_C, "GetOperation", calibration.GetOperationRequest, calibration.GetOperationResponse)
+LIST_OPERATIONS = _read(_C, "ListOperations", calibration.ListOperationsRequest, calibration.ListOperationsResponse)
+WAIT_OPERATION = _read(_C, "WaitOperation", calibration.WaitOperationRequest, calibration.WaitOperationResponse)
+CANCEL_OPERATION = _write(
+    _C, "CancelOperation", calibration.CancelOperationRequest, calibration.CancelOperationResponse
+)
+DELETE_OPERATION = _write(
+    _C, "DeleteOperation", calibration.DeleteOperationRequest, calibration.DeleteOperationResponse
+)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import grpc
+from ersgallery.v1.calibration_service_pb2_grpc import add_CalibrationServiceServicer_to_server
 from ersgallery.v1.enrollment_service_pb2_grpc import add_EnrollmentServiceServicer_to_server
 from ersgallery.v1.gallery_service_pb2_grpc import add_GalleryServiceServicer_to_server
 from ersgallery.v1.identification_service_pb2_grpc import add_IdentificationServiceServicer_to_server
@@ -32,6 +33,7 @@ class WireServer:
             add_EnrollmentServiceServicer_to_server,
             add_IdentificationServiceServicer_to_server,
             add_RecognizabilityServiceServicer_to_server,
+            add_CalibrationServiceServicer_to_server,
         ):
             add(cast("Any", self), self._server)
         if credentials is None:

@@ -3,8 +3,15 @@
 import enum
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from ersgallery.v1 import enrollment_service_pb2, face_input_pb2, gallery_pb2, identification_service_pb2
+from ersgallery.v1 import (
+    calibration_service_pb2,
+    enrollment_service_pb2,
+    face_input_pb2,
+    gallery_pb2,
+    identification_service_pb2,
+)
 
+from ersgallery_client.values.calibration import OperationKind, OperationState
 from ersgallery_client.values.enrollment import Disposition, EnrollmentReason, EnrollmentWarning
 from ersgallery_client.values.identification import Decision, UnsureReason
 from ersgallery_client.values.policies import LowErsPolicy, SeveralFacesPolicy, Weighting
@@ -47,3 +54,5 @@ ENROLLMENT_WARNING: Final = EnumPair(EnrollmentWarning, enrollment_service_pb2.E
 SEVERAL_FACES: Final = EnumPair(SeveralFacesPolicy, face_input_pb2.SeveralFacesPolicy)
 LOW_ERS: Final = EnumPair(LowErsPolicy, gallery_pb2.LowErsPolicy)
 WEIGHTING: Final = EnumPair(Weighting, face_input_pb2.Weighting)
+OPERATION_KIND: Final = EnumPair(OperationKind, calibration_service_pb2.OperationKind)
+OPERATION_STATE: Final = EnumPair(OperationState, calibration_service_pb2.OperationState)

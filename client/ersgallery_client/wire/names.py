@@ -25,6 +25,11 @@ def profile_name(profile: str) -> str:
     return f"profiles/{_part('profile', profile)}"
 
 
+def operation_name(operation_id: str) -> str:
+    """Return operations/{operation}."""
+    return f"operations/{_part('operation', operation_id)}"
+
+
 def split_face(name: str) -> tuple[str, str, int]:
     """Return the gallery, the subject and the face of a face's name."""
     parts = name.split("/")

@@ -1,5 +1,6 @@
 import pytest
 from ersgallery.v1 import (
+    calibration_service_pb2,
     enrollment_service_pb2,
     gallery_service_pb2,
     identification_service_pb2,
@@ -10,8 +11,15 @@ from ersgallery_client.rpcs import Rpc
 from ersgallery_client.wire import enums
 from ersgallery_client.wire.enums import EnumPair
 
-MODULES = [enrollment_service_pb2, gallery_service_pb2, identification_service_pb2, recognizability_service_pb2]
+MODULES = [
+    calibration_service_pb2,
+    enrollment_service_pb2,
+    gallery_service_pb2,
+    identification_service_pb2,
+    recognizability_service_pb2,
+]
 TABLE = {rpc.path: rpc for rpc in vars(rpcs).values() if isinstance(rpc, Rpc)}
+READS = ("Get", "List", "Identify", "BatchIdentify", "StreamIdentify", "Verify", "Score", "Preview", "Wait")
 PAIRS = {name: pair for name, pair in vars(enums).items() if isinstance(pair, EnumPair)}
 
 
@@ -28,7 +36,7 @@ def test_the_table_has_every_rpc_of_the_contract_with_its_messages() -> None:
 
 def test_only_reads_and_writes_with_a_request_id_may_be_repeated() -> None:
     for rpc in TABLE.values():
-        reads = rpc.method.startswith(("Get", "List", "Identify", "BatchIdentify", "StreamIdentify", "Verify", "Score"))
+        reads = rpc.method.startswith(READS)
         protected = rpc.method in {"EnrollFaces", "StreamEnrollFaces"}
         assert rpc.writes is not reads, rpc.method
         assert rpc.repeatable is (reads or protected), rpc.method
