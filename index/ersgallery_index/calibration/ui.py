@@ -140,7 +140,7 @@ def _standing_out(falling: NDArray[np.int64], rules: UiRules) -> int:
         raise CalibrationFailed(
             "EQUAL_CLUSTERS",
             f"the largest clusters have {found} faces: two are alike, and neither can be told to be the unrecognizable "
-            f"one; the second may have {rules.alike:.0%} of the first at most",
+            f"one; the second may have {rules.alike:.0%} of the first at most; more faces join what belongs together",
         )
     sizes = [*falling[: rules.max_clusters + 1].tolist(), 1]
     for count in range(1, min(rules.max_clusters, len(falling)) + 1):
