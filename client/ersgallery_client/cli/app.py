@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ersgallery_client.cli.commands import face, gallery, profile, subject
+from ersgallery_client.cli.commands import calibrate, face, gallery, operations, profile, subject
 from ersgallery_client.cli.enroll import enroll
 from ersgallery_client.cli.identify import identify
 from ersgallery_client.cli.score import score
@@ -90,5 +90,16 @@ def app(
     ctx.obj = Session(server, timeout_s, tls, as_json)
 
 
-for command in (gallery.group, subject.group, face.group, profile.group, enroll, identify, verify, score):
+for command in (
+    gallery.group,
+    subject.group,
+    face.group,
+    profile.group,
+    calibrate.group,
+    operations.group,
+    enroll,
+    identify,
+    verify,
+    score,
+):
     app.add_command(command)

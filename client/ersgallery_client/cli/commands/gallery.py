@@ -3,7 +3,7 @@
 from typing import Any
 
 import click
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 from ersgallery_client.cli.params import (
     GATE,
@@ -18,6 +18,7 @@ from ersgallery_client.cli.params import (
 )
 from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.tables import fields, table
+from ersgallery_client.values.calibration import GatePreview
 from ersgallery_client.values.galleries import Gallery
 
 
@@ -139,6 +140,43 @@ def delete(session: Session, name: str, yes: bool) -> None:
         session.confirm(f"Delete gallery {name} with {counts.subjects} subjects, {counts.faces} faces?", yes=yes)
         deleted = client.delete_gallery(name)
     session.show({"deleted_faces": deleted}, lambda: f"{name} is deleted with {deleted} faces")
+
+
+@group.command(
+    "preview-gamma",
+    epilog="""\b
+Example:
+  ersgallery gallery preview-gamma staff --gamma-gallery 0.7
+""",
+)
+@click.argument("name")
+@click.option("--gamma-gallery", type=GATE, required=True, help="The gallery gate to try.")
+@click.option("--subjects", type=click.IntRange(1, 1000), default=50, show_default=True, help="Most subjects to list.")
+@json_option
+@pass_session
+def preview_gamma(session: Session, name: str, gamma_gallery: float, subjects: int) -> None:
+    """Tell which faces another gallery gate would exclude, and who would lose the last one. Changes nothing."""
+    with session.client() as client:
+        preview = client.preview_gamma_gallery(name, gamma_gallery, page_size=subjects)
+    session.show(preview, lambda: render_preview(preview, gamma_gallery))
+
+
+def render_preview(preview: GatePreview, gate: float) -> RenderableType:
+    """Return a preview for people."""
+    counts = fields(
+        [
+            ("searchable faces", f"{preview.searchable_faces} of {preview.faces}"),
+            ("excluded beside now", preview.excluded_faces),
+            ("admitted beside now", preview.admitted_faces),
+            ("subjects losing their last searchable face", preview.lost_subjects),
+            ("subjects getting a first one", preview.gained_subjects),
+        ],
+        title=f"gamma_gallery {gate:g} in place of {preview.present_gamma_gallery:g}",
+    )
+    if not preview.lost:
+        return counts
+    rows = [(lost.id, lost.faces, lost.best_ers) for lost in preview.lost]
+    return Group(counts, table(["would be lost", "faces#", "best ERS#"], rows))
 
 
 def render(gallery: Gallery) -> RenderableType:
