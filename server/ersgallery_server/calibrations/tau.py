@@ -18,7 +18,7 @@ from ersgallery_index.representation import Representation, represent
 from numpy.typing import NDArray
 
 from ersgallery_server.calibrations.applying import Application, apply_setting
-from ersgallery_server.calibrations.faces import MAX_FACES, LabelledFaces
+from ersgallery_server.calibrations.faces import LabelledFaces
 from ersgallery_server.call import Call
 from ersgallery_server.errors import Overloaded
 from ersgallery_server.gallery.galleries import Galleries
@@ -74,7 +74,7 @@ class TauTask:
             owners = np.full(len(self.probes), STRANGER, np.int64)
             return self._search(self.probes, owners, subjects, progress)
         faces = LabelledFaces.of_gallery(store, self.record.key, least=1, progress=progress)
-        chosen = some_of_each(faces.people, PER_PERSON)[:MAX_FACES]
+        chosen = some_of_each(faces.people, PER_PERSON)
         return self._search(faces.rows[chosen], faces.people[chosen], subjects - 1, progress)
 
     def _search(

@@ -17,10 +17,22 @@ from ersgallery_index.calibration.tau import choose_tau
 from ersgallery_index.representation import represent
 from ersgallery_server.operations import Kind, Operation, Progress
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.rpc import error_details_pb2, status_pb2
 
 from tests.support.calibration_faces import World
 from tests.support.calibration_requests import ended, filled_gallery, people
-from tests.support.requests import DIMENSION, GAMMA, MODEL, axis, blurred, enroll, identify, item, matrix
+from tests.support.requests import (
+    DIMENSION,
+    GAMMA,
+    MODEL,
+    axis,
+    blurred,
+    create_profile,
+    enroll,
+    identify,
+    item,
+    matrix,
+)
 from tests.support.server import RunningServer, running_server, settings
 from tests.support.statuses import read, refused
 
@@ -334,3 +346,30 @@ def test_shutting_down_cancels_what_runs(tmp_path_factory: pytest.TempPathFactor
         held = Hold(server)
     last = server.service._operations.get(held.operation.operation_id)
     assert last.state.value == "CANCELLED"
+
+
+def test_a_gallery_that_gets_another_profile_meanwhile_fails_the_operation(
+    server: RunningServer, filled: str, hold: Hold
+) -> None:
+    waiting = server.calibration.CalibrateTau(pb.CalibrateTauRequest(gallery=filled, target_fpir=0.1)).operation
+    other = create_profile(server, "other-axis", ui_axis=1, gamma=0.1)
+    for name in (other, "profiles/unit"):
+        changed = gallery_pb2.Gallery(name=filled, profile=name)
+        mask = FieldMask(paths=["profile"])
+        server.galleries.UpdateGallery(galleries.UpdateGalleryRequest(gallery=changed, update_mask=mask))
+        if name == other:
+            hold.release()
+            failed = ended(server, waiting)
+    assert failed.state == State.OPERATION_STATE_FAILED
+    assert read(failed.error).reason == "CALIBRATION_FAILED"
+    (info,) = [each for each in _infos(failed.error) if each.reason]
+    assert info.metadata["calibration_reason"] == "GALLERY_CHANGED"
+
+
+def _infos(error: status_pb2.Status) -> list[error_details_pb2.ErrorInfo]:
+    found = []
+    for detail in error.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            found.append(info)
+    return found
