@@ -26,7 +26,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _THERE = click.Path(path_type=Path, exists=True)
 _KINDS = ("GAUSSIAN_BLUR", "MOTION_BLUR", "LOW_RESOLUTION", "ROTATION", "AFFINE", "OCCLUSION", "LOW_LIGHT", "NOISE")
 _MOST_CENTROIDS = (1, 2, 3, 4, 6, 8)
-_MOST_CLUSTERS = 3
 
 _EPILOG = """\b
 From images, with a model of the catalogue:
@@ -153,7 +152,7 @@ class _Request:
         from ersgallery_index.calibration.ui import UiRules
 
         return BuildPlan(
-            rules=UiRules(self.distance, self.grid, max_clusters=min(_MOST_CLUSTERS, self.max_centroids)),
+            rules=UiRules(self.distance, self.grid),
             centring={"auto": None, "on": True, "off": False}[self.centring],
             centroids=1 if self.max_centroids == 1 else None,
             counts=tuple(count for count in _MOST_CENTROIDS if count <= self.max_centroids),
