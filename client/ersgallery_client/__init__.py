@@ -51,9 +51,11 @@ from ersgallery_client.values.inputs import Embedding, Enrollment, Template, Tem
 from ersgallery_client.values.policies import (
     UNSET,
     EffectivePolicy,
+    GalleryWarning,
     LowErsPolicy,
     SearchPolicy,
     SeveralFacesPolicy,
+    SubjectSearch,
     Unset,
     Weighting,
 )
@@ -86,6 +88,7 @@ __all__ = [
     "GalleryClient",
     "GalleryCounts",
     "GalleryError",
+    "GalleryWarning",
     "GammaCalibration",
     "GammaCell",
     "GammaRow",
@@ -109,6 +112,7 @@ __all__ = [
     "SearchPolicy",
     "SeveralFacesPolicy",
     "Subject",
+    "SubjectSearch",
     "TauCalibration",
     "Template",
     "TemplateMember",

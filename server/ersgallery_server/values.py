@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
-from ersgallery_index import Policy, Profile
+from ersgallery_index import Policy, Profile, Weighting
 from numpy.typing import NDArray
 
 Metadata = Mapping[str, str]
@@ -26,6 +26,13 @@ class LowErs(enum.Enum):
 
     STORE = "STORE"
     REJECT = "REJECT"
+
+
+class SubjectSearch(enum.Enum):
+    """By what a subject is found: the best of its faces, or the template of them all."""
+
+    BEST_FACE = "BEST_FACE"
+    TEMPLATE = "TEMPLATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,10 @@ class ProfileVersion:
 
 @dataclass(frozen=True, slots=True)
 class GallerySettings:
-    """What the caller chose for a gallery. None stands for a default: gamma the profile's, gamma_gallery as gamma."""
+    """What the caller chose for a gallery. None stands for a default: gamma the profile's, gamma_gallery as gamma.
+
+    tau_subjects: the number of subjects that tau was chosen for; None: unknown.
+    """
 
     tau: float
     display_name: str = ""
@@ -59,6 +69,10 @@ class GallerySettings:
     several_faces: SeveralFaces = SeveralFaces.LARGEST
     low_ers: LowErs = LowErs.STORE
     store_images: bool = False
+    subject_search: SubjectSearch = SubjectSearch.BEST_FACE
+    template_weighting: Weighting = Weighting.SQUARE
+    template_media_pooling: bool = False
+    tau_subjects: int | None = None
 
     def policy(self, profile: Profile) -> Policy:
         """Return the gates and thresholds in force under a profile."""
@@ -102,7 +116,7 @@ class GalleryRecord:
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecord:
-    """An enrolled person. `face_count` is filled in where it was asked for."""
+    """An enrolled person. `face_count` is filled in where it was asked for; template_ers is its faces' mean ERS."""
 
     key: int
     subject_id: str
@@ -113,6 +127,7 @@ class SubjectRecord:
     update_time: dt.datetime
     face_count: int = 0
     searchable_face_count: int = 0
+    template_ers: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +184,15 @@ class StoredFaces:
     subject_keys: NDArray[np.int64]
     ers: NDArray[np.float64]
     embeddings: NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubjectFaces:
+    """All stored faces of one subject by face id: unit embeddings (n, d) float32 and their media; n may be 0."""
+
+    subject_key: int
+    embeddings: NDArray[np.float32] = field(repr=False)
+    media: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

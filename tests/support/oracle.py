@@ -5,7 +5,7 @@ policy). Sums are `math.fsum`: the real sum, rounded once.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,6 +153,22 @@ def aggregate(profile: Profile, enhance: bool, template: Template) -> Row:
         return Row(None, ers, raw)
     pooled = unit([math.fsum(column) / len(means) for column in zip(*means, strict=True)])
     return Row(None if pooled is None else as_float32(pooled), ers, raw)
+
+
+def template_subjects(
+    profile: Profile,
+    enhance: bool,
+    members: Mapping[int, Sequence[tuple[NDArray[np.float32], str]]],
+    weighting: Weighting,
+    pooling: bool,
+) -> list[Face]:
+    """Return one row per subject, under the subject's id: the template of its faces (embedding, media) by face id."""
+    rows = []
+    for subject_id, own in members.items():
+        vectors = np.stack([vector for vector, _ in own])
+        template = Template(vectors, tuple(media for _, media in own), weighting, pooling)
+        rows.append(Face(subject_id, subject_id, aggregate(profile, enhance, template)))
+    return rows
 
 
 def search(

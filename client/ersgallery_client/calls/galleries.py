@@ -8,8 +8,15 @@ from ersgallery_client.call import Call, Page, Paging, call
 from ersgallery_client.calls.masks import given, mask
 from ersgallery_client.surface import Calls, Paged, Unary
 from ersgallery_client.values.galleries import Gallery
-from ersgallery_client.values.policies import UNSET, LowErsPolicy, SeveralFacesPolicy, Unset
-from ersgallery_client.wire.enums import LOW_ERS, SEVERAL_FACES
+from ersgallery_client.values.policies import (
+    UNSET,
+    LowErsPolicy,
+    SeveralFacesPolicy,
+    SubjectSearch,
+    Unset,
+    Weighting,
+)
+from ersgallery_client.wire.enums import LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
 from ersgallery_client.wire.galleries import read_gallery
 from ersgallery_client.wire.names import gallery_name, profile_name
 
@@ -31,13 +38,19 @@ class GalleryCalls(Calls):
         several_faces: SeveralFacesPolicy = SeveralFacesPolicy.UNSPECIFIED,
         low_ers: LowErsPolicy = LowErsPolicy.UNSPECIFIED,
         store_images: bool = False,
+        subject_search: SubjectSearch = SubjectSearch.UNSPECIFIED,
+        template_weighting: Weighting = Weighting.UNSPECIFIED,
+        template_media_pooling: bool = False,
+        tau_subjects: int | None = None,
         display_name: str = "",
     ) -> Call[Gallery]:
         """Make an empty gallery.
 
         gallery: its id, 1 to 63 of a-z, 0-9 and "-", beginning with a letter. profile: `sface`, or `sface@1` for one
         version. tau: similarity from which the best candidate is a MATCH. gamma: None for the profile's.
-        gamma_gallery: None for gamma. Raises GalleryExists, ProfileNotFound, InvalidRequest.
+        gamma_gallery: None for gamma. subject_search: TEMPLATE finds subjects by the template of all their faces, made
+        with template_weighting and template_media_pooling. tau_subjects: the number of subjects tau was chosen for.
+        Raises GalleryExists, ProfileNotFound, InvalidRequest.
         """
         settings = gallery_pb2.Gallery(
             profile=profile_name(profile),
@@ -49,6 +62,10 @@ class GalleryCalls(Calls):
             several_faces=SEVERAL_FACES.write(several_faces),
             low_ers=LOW_ERS.write(low_ers),
             store_images=store_images,
+            subject_search=SUBJECT_SEARCH.write(subject_search),
+            template_weighting=WEIGHTING.write(template_weighting),
+            template_media_pooling=template_media_pooling,
+            tau_subjects=tau_subjects,
             display_name=display_name,
         )
         request = pb.CreateGalleryRequest(gallery_id=gallery, gallery=settings)
@@ -88,14 +105,19 @@ class GalleryCalls(Calls):
         several_faces: SeveralFacesPolicy | Unset = UNSET,
         low_ers: LowErsPolicy | Unset = UNSET,
         store_images: bool | Unset = UNSET,
+        subject_search: SubjectSearch | Unset = UNSET,
+        template_weighting: Weighting | Unset = UNSET,
+        template_media_pooling: bool | Unset = UNSET,
+        tau_subjects: int | Unset | None = UNSET,
         display_name: str | Unset = UNSET,
         etag: str = "",
     ) -> Call[Gallery]:
         """Change the given settings; None puts one back to its default.
 
-        gamma, gamma_gallery, tau and margin hold for the next search; a new profile or enhance_features re-scores and
-        rebuilds first. etag: where given, must be the present one. Raises GalleryNotFound, EtagMismatch,
-        ProfileNotFound, ProfileModelMismatch, InvalidRequest; ValueError where nothing is given.
+        gamma, gamma_gallery, tau and margin hold for the next search; a new profile, enhance_features, subject_search
+        or way of making templates re-scores and rebuilds first. etag: where given, must be the present one. Raises
+        GalleryNotFound, EtagMismatch, ProfileNotFound, ProfileModelMismatch, InvalidRequest; ValueError where nothing
+        is given.
         """
         fields = given(
             {
@@ -110,6 +132,14 @@ class GalleryCalls(Calls):
                 else SEVERAL_FACES.write(several_faces),
                 "low_ers": low_ers if isinstance(low_ers, Unset) else LOW_ERS.write(low_ers),
                 "store_images": store_images,
+                "subject_search": subject_search
+                if isinstance(subject_search, Unset)
+                else SUBJECT_SEARCH.write(subject_search),
+                "template_weighting": template_weighting
+                if isinstance(template_weighting, Unset)
+                else WEIGHTING.write(template_weighting),
+                "template_media_pooling": template_media_pooling,
+                "tau_subjects": tau_subjects,
                 "display_name": display_name,
             }
         )

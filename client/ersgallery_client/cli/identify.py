@@ -127,4 +127,4 @@ def _row(answer: Answer) -> tuple[Any, ...]:
 
 
 def _candidate(rank: Any, candidate: Candidate, remark: str) -> tuple[Any, ...]:
-    return rank, candidate.subject_id, candidate.face_id, candidate.similarity, candidate.ers, remark
+    return rank, candidate.subject_id, candidate.face_id or "template", candidate.similarity, candidate.ers, remark

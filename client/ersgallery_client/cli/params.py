@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from ersgallery_client.cli.session import Session
-from ersgallery_client.values.policies import LowErsPolicy, SearchPolicy, SeveralFacesPolicy
+from ersgallery_client.values.policies import LowErsPolicy, SearchPolicy, SeveralFacesPolicy, SubjectSearch, Weighting
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -20,7 +20,7 @@ class OrDefault(click.ParamType):  # type: ignore[type-arg]  # generic only sinc
 
     name = "number"
 
-    def __init__(self, number: click.FloatRange) -> None:
+    def __init__(self, number: click.FloatRange | click.IntRange) -> None:
         self._number = number
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -55,6 +55,42 @@ def json_option(function: FunctionT) -> FunctionT:
     return click.option("--json", is_flag=True, expose_value=False, callback=turn_on, help="Print one JSON document.")(
         function
     )
+
+
+def template_options(function: FunctionT) -> FunctionT:
+    """Say by what subjects are found, and how their templates are made."""
+    for option in (
+        click.option(
+            "--template-media-pooling/--no-template-media-pooling",
+            default=None,
+            help="Average the faces of one media first; of use only where faces come with media ids.",
+        ),
+        click.option(
+            "--template-weighting",
+            type=click.Choice([each.lower() for each in Weighting if each is not Weighting.UNSPECIFIED]),
+            help="How the faces of a template are weighted by their ERS.",
+        ),
+        click.option(
+            "--subject-search",
+            type=click.Choice(["best-face", "template"]),
+            help="Find subjects by their best face, or by the ERS-weighted template of all their faces.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def template_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the words of these options as values; those that were not given are left out."""
+    chosen = dict(settings)
+    search, weighting = chosen.pop("subject_search"), chosen.pop("template_weighting")
+    if search:
+        chosen["subject_search"] = SubjectSearch(search.replace("-", "_").upper())
+    if weighting:
+        chosen["template_weighting"] = Weighting(weighting.upper())
+    if chosen["template_media_pooling"] is None:
+        del chosen["template_media_pooling"]
+    return chosen
 
 
 def yes_option(function: FunctionT) -> FunctionT:

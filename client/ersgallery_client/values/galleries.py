@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ersgallery_client.values.policies import EffectivePolicy, LowErsPolicy, SeveralFacesPolicy
+from ersgallery_client.values.policies import (
+    EffectivePolicy,
+    GalleryWarning,
+    LowErsPolicy,
+    SeveralFacesPolicy,
+    SubjectSearch,
+    Weighting,
+)
 from ersgallery_client.values.recognizability import Recognizability
 
 
@@ -39,7 +46,9 @@ class Gallery:
     """A set of enrolled subjects that is searched as one, with its profile and thresholds.
 
     profile: with version, such as `sface@1`. gamma, gamma_gallery, margin: as set, None for the default; `effective`
-    has what is in force. revision: grows with every change. etag: for updates that must not overwrite another's.
+    has what is in force. subject_search: by what subjects are found; template_weighting and template_media_pooling say
+    how templates are made. tau_subjects: the number of subjects that tau was chosen for, None where unknown. revision:
+    grows with every change. etag: for updates that must not overwrite another's.
     """
 
     id: str
@@ -55,6 +64,11 @@ class Gallery:
     several_faces: SeveralFacesPolicy
     low_ers: LowErsPolicy
     store_images: bool
+    subject_search: SubjectSearch
+    template_weighting: Weighting
+    template_media_pooling: bool
+    tau_subjects: int | None
+    warnings: tuple[GalleryWarning, ...]
     effective: EffectivePolicy
     counts: GalleryCounts
     revision: int
@@ -66,7 +80,10 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An enrolled person. At searchable_face_count 0 no probe can find the subject."""
+    """An enrolled person. At searchable_face_count 0 no probe can find the subject by its best face.
+
+    template_ers: the ERS of its template, which counts where subjects are searched by template; 0 without faces.
+    """
 
     gallery_id: str
     id: str
@@ -74,6 +91,7 @@ class Subject:
     metadata: Mapping[str, str]
     face_count: int
     searchable_face_count: int
+    template_ers: float
     etag: str
     create_time: datetime
     update_time: datetime

@@ -36,7 +36,10 @@ class UnsureReason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A subject with its best face: cosine similarity, -1..1, and the ERS of that face."""
+    """A subject with its best face: cosine similarity, -1..1, and the ERS of that face.
+
+    In a gallery that is searched by template face_id is 0, and ers the template's.
+    """
 
     subject_id: str
     face_id: int

@@ -12,6 +12,21 @@ class SeveralFacesPolicy(enum.StrEnum):
     REJECT = "REJECT"
 
 
+class SubjectSearch(enum.StrEnum):
+    """By what a subject is found: the best of its faces (the default), or the ERS-weighted template of them all."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    BEST_FACE = "BEST_FACE"
+    TEMPLATE = "TEMPLATE"
+
+
+class GalleryWarning(enum.StrEnum):
+    """What should be looked at. OUTGREW_TAU: the gallery has more subjects than tau was chosen for."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    OUTGREW_TAU = "OUTGREW_TAU"
+
+
 class LowErsPolicy(enum.StrEnum):
     """What becomes of a face below gamma_gallery at enrolment; UNSPECIFIED is STORE."""
 

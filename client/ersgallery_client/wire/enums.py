@@ -14,7 +14,13 @@ from ersgallery.v1 import (
 from ersgallery_client.values.calibration import OperationKind, OperationState
 from ersgallery_client.values.enrollment import Disposition, EnrollmentReason, EnrollmentWarning
 from ersgallery_client.values.identification import Decision, UnsureReason
-from ersgallery_client.values.policies import LowErsPolicy, SeveralFacesPolicy, Weighting
+from ersgallery_client.values.policies import (
+    GalleryWarning,
+    LowErsPolicy,
+    SeveralFacesPolicy,
+    SubjectSearch,
+    Weighting,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
@@ -53,6 +59,8 @@ ENROLLMENT_REASON: Final = EnumPair(EnrollmentReason, enrollment_service_pb2.Enr
 ENROLLMENT_WARNING: Final = EnumPair(EnrollmentWarning, enrollment_service_pb2.EnrollmentWarning)
 SEVERAL_FACES: Final = EnumPair(SeveralFacesPolicy, face_input_pb2.SeveralFacesPolicy)
 LOW_ERS: Final = EnumPair(LowErsPolicy, gallery_pb2.LowErsPolicy)
+SUBJECT_SEARCH: Final = EnumPair(SubjectSearch, gallery_pb2.SubjectSearch)
+GALLERY_WARNING: Final = EnumPair(GalleryWarning, gallery_pb2.GalleryWarning)
 WEIGHTING: Final = EnumPair(Weighting, face_input_pb2.Weighting)
 OPERATION_KIND: Final = EnumPair(OperationKind, calibration_service_pb2.OperationKind)
 OPERATION_STATE: Final = EnumPair(OperationState, calibration_service_pb2.OperationState)

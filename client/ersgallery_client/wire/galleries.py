@@ -4,7 +4,7 @@ from ersgallery.v1 import gallery_pb2 as pb
 
 from ersgallery_client.values.galleries import Face, Gallery, GalleryCounts, IndexDescription, Subject
 from ersgallery_client.values.policies import EffectivePolicy
-from ersgallery_client.wire.enums import LOW_ERS, SEVERAL_FACES
+from ersgallery_client.wire.enums import GALLERY_WARNING, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
 from ersgallery_client.wire.names import last_part, split_face, split_subject
 from ersgallery_client.wire.recognizability import read_recognizability
 from ersgallery_client.wire.times import read_time
@@ -26,6 +26,11 @@ def read_gallery(message: pb.Gallery) -> Gallery:
         several_faces=SEVERAL_FACES.read(message.several_faces),
         low_ers=LOW_ERS.read(message.low_ers),
         store_images=message.store_images,
+        subject_search=SUBJECT_SEARCH.read(message.subject_search),
+        template_weighting=WEIGHTING.read(message.template_weighting),
+        template_media_pooling=message.template_media_pooling,
+        tau_subjects=message.tau_subjects if message.HasField("tau_subjects") else None,
+        warnings=tuple(GALLERY_WARNING.read(warning) for warning in message.warnings),
         effective=read_effective_policy(message.effective),
         counts=_read_counts(message.counts),
         revision=message.revision,
@@ -73,6 +78,7 @@ def read_subject(message: pb.Subject) -> Subject:
         metadata=dict(message.metadata),
         face_count=message.face_count,
         searchable_face_count=message.searchable_face_count,
+        template_ers=message.template_ers,
         etag=message.etag,
         create_time=read_time(message.create_time),
         update_time=read_time(message.update_time),

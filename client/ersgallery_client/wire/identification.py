@@ -78,7 +78,7 @@ def read_verify(message: pb.VerifyResponse) -> Verification:
 def _read_candidate(message: pb.Candidate) -> Candidate:
     return Candidate(
         subject_id=last_part(message.subject),
-        face_id=int(last_part(message.face)),
+        face_id=int(last_part(message.face)) if message.face else 0,
         similarity=message.similarity,
         ers=message.ers,
     )

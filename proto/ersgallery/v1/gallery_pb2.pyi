@@ -45,6 +45,54 @@ LOW_ERS_POLICY_REJECT: LowErsPolicy.ValueType  # 2
 """It is REJECTED with the reason LOW_ERS; nothing of it is kept."""
 global___LowErsPolicy = LowErsPolicy
 
+class _SubjectSearch:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SubjectSearchEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SubjectSearch.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SUBJECT_SEARCH_UNSPECIFIED: _SubjectSearch.ValueType  # 0
+    """BEST_FACE."""
+    SUBJECT_SEARCH_BEST_FACE: _SubjectSearch.ValueType  # 1
+    """By the most similar of its faces at or above gamma_gallery."""
+    SUBJECT_SEARCH_TEMPLATE: _SubjectSearch.ValueType  # 2
+    """By the ERS-weighted template of all its faces (eq. 5). It is gated by the template's ERS alone, the mean of its faces':
+    no gate changes the template.
+    """
+
+class SubjectSearch(_SubjectSearch, metaclass=_SubjectSearchEnumTypeWrapper):
+    """By what a subject is found."""
+
+SUBJECT_SEARCH_UNSPECIFIED: SubjectSearch.ValueType  # 0
+"""BEST_FACE."""
+SUBJECT_SEARCH_BEST_FACE: SubjectSearch.ValueType  # 1
+"""By the most similar of its faces at or above gamma_gallery."""
+SUBJECT_SEARCH_TEMPLATE: SubjectSearch.ValueType  # 2
+"""By the ERS-weighted template of all its faces (eq. 5). It is gated by the template's ERS alone, the mean of its faces':
+no gate changes the template.
+"""
+global___SubjectSearch = SubjectSearch
+
+class _GalleryWarning:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _GalleryWarningEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_GalleryWarning.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    GALLERY_WARNING_UNSPECIFIED: _GalleryWarning.ValueType  # 0
+    """Nothing."""
+    GALLERY_WARNING_OUTGREW_TAU: _GalleryWarning.ValueType  # 1
+    """It has more subjects than tau_subjects: strangers are matched more often than tau was chosen for."""
+
+class GalleryWarning(_GalleryWarning, metaclass=_GalleryWarningEnumTypeWrapper):
+    """What should be looked at in a gallery."""
+
+GALLERY_WARNING_UNSPECIFIED: GalleryWarning.ValueType  # 0
+"""Nothing."""
+GALLERY_WARNING_OUTGREW_TAU: GalleryWarning.ValueType  # 1
+"""It has more subjects than tau_subjects: strangers are matched more often than tau was chosen for."""
+global___GalleryWarning = GalleryWarning
+
 @typing.final
 class Gallery(google.protobuf.message.Message):
     """A set of enrolled subjects that is searched as one, with its recognizability profile and thresholds."""
@@ -71,6 +119,11 @@ class Gallery(google.protobuf.message.Message):
     ETAG_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
+    SUBJECT_SEARCH_FIELD_NUMBER: builtins.int
+    TEMPLATE_WEIGHTING_FIELD_NUMBER: builtins.int
+    TEMPLATE_MEDIA_POOLING_FIELD_NUMBER: builtins.int
+    TAU_SUBJECTS_FIELD_NUMBER: builtins.int
+    WARNINGS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """galleries/{gallery}; {gallery} is 1 to 63 of a-z, 0-9 and "-", and begins with a letter."""
     display_name: builtins.str
@@ -105,6 +158,16 @@ class Gallery(google.protobuf.message.Message):
     """Output only: grows with every change to faces or settings."""
     etag: builtins.str
     """Changes with every update of the settings. Where an update carries one, it must be the present one."""
+    subject_search: global___SubjectSearch.ValueType
+    """By what subjects are found. A change rebuilds the index, as one of enhance_features does."""
+    template_weighting: ersgallery.v1.face_input_pb2.Weighting.ValueType
+    """How a subject's template is weighted, with SUBJECT_SEARCH_TEMPLATE."""
+    template_media_pooling: builtins.bool
+    """Average the faces of one media first in a subject's template, then over media. A face without a media id is a media of its
+    own, and its ERS then weighs nothing: leave it off unless faces come with media ids.
+    """
+    tau_subjects: builtins.int
+    """The number of subjects that tau was chosen for; at least 1. Unset: unknown."""
     @property
     def effective(self) -> global___EffectivePolicy:
         """Output only: the gates in force, with defaults filled in."""
@@ -123,6 +186,10 @@ class Gallery(google.protobuf.message.Message):
 
     @property
     def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Output only."""
+
+    @property
+    def warnings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___GalleryWarning.ValueType]:
         """Output only."""
 
     def __init__(
@@ -148,9 +215,14 @@ class Gallery(google.protobuf.message.Message):
         etag: builtins.str = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        subject_search: global___SubjectSearch.ValueType = ...,
+        template_weighting: ersgallery.v1.face_input_pb2.Weighting.ValueType = ...,
+        template_media_pooling: builtins.bool = ...,
+        tau_subjects: builtins.int | None = ...,
+        warnings: collections.abc.Iterable[global___GalleryWarning.ValueType] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "counts", b"counts", "create_time", b"create_time", "effective", b"effective", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "margin", b"margin", "tau", b"tau", "update_time", b"update_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "counts", b"counts", "create_time", b"create_time", "dimension", b"dimension", "display_name", b"display_name", "effective", b"effective", "enhance_features", b"enhance_features", "etag", b"etag", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "low_ers", b"low_ers", "margin", b"margin", "model", b"model", "name", b"name", "profile", b"profile", "revision", b"revision", "several_faces", b"several_faces", "store_images", b"store_images", "tau", b"tau", "update_time", b"update_time"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "effective", b"effective", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "margin", b"margin", "tau", b"tau", "tau_subjects", b"tau_subjects", "update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "dimension", b"dimension", "display_name", b"display_name", "effective", b"effective", "enhance_features", b"enhance_features", "etag", b"etag", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "low_ers", b"low_ers", "margin", b"margin", "model", b"model", "name", b"name", "profile", b"profile", "revision", b"revision", "several_faces", b"several_faces", "store_images", b"store_images", "subject_search", b"subject_search", "tau", b"tau", "tau_subjects", b"tau_subjects", "template_media_pooling", b"template_media_pooling", "template_weighting", b"template_weighting", "update_time", b"update_time", "warnings", b"warnings"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_gamma", b"_gamma"]) -> typing.Literal["gamma"] | None: ...
     @typing.overload
@@ -159,6 +231,8 @@ class Gallery(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_margin", b"_margin"]) -> typing.Literal["margin"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_tau", b"_tau"]) -> typing.Literal["tau"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tau_subjects", b"_tau_subjects"]) -> typing.Literal["tau_subjects"] | None: ...
 
 global___Gallery = Gallery
 
@@ -292,6 +366,7 @@ class Subject(google.protobuf.message.Message):
     ETAG_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
+    TEMPLATE_ERS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """galleries/{gallery}/subjects/{subject}; {subject} is 1 to 128 characters without "/" and control characters,
     in Unicode normal form C (others are brought into it).
@@ -301,9 +376,13 @@ class Subject(google.protobuf.message.Message):
     face_count: builtins.int
     """Output only: enrolled faces."""
     searchable_face_count: builtins.int
-    """Output only: of these, at or above the gallery's present gamma_gallery. At 0 the subject cannot be found."""
+    """Output only: of these, at or above the gallery's present gamma_gallery. At 0 the subject cannot be found by its best face;
+    searched by template it is found while template_ers is at or above gamma_gallery.
+    """
     etag: builtins.str
     """As in Gallery."""
+    template_ers: builtins.float
+    """Output only: the ERS of its template, the mean of its faces'; 0 without faces."""
     @property
     def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """The caller's own, at most 32 entries of 64 and 512 characters. Never put biometric data here."""
@@ -327,9 +406,10 @@ class Subject(google.protobuf.message.Message):
         etag: builtins.str = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        template_ers: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "update_time", b"update_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "face_count", b"face_count", "metadata", b"metadata", "name", b"name", "searchable_face_count", b"searchable_face_count", "update_time", b"update_time"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "face_count", b"face_count", "metadata", b"metadata", "name", b"name", "searchable_face_count", b"searchable_face_count", "template_ers", b"template_ers", "update_time", b"update_time"]) -> None: ...
 
 global___Subject = Subject
 
@@ -366,7 +446,9 @@ class Face(google.protobuf.message.Message):
     name: builtins.str
     """galleries/{gallery}/subjects/{subject}/faces/{face}; {face} is a decimal number, given once and never again."""
     searchable: builtins.bool
-    """Output only: whether it is at or above the gallery's present gamma_gallery."""
+    """Output only: whether it is at or above the gallery's present gamma_gallery. In a gallery searched by template every face
+    is part of its subject's template, whatever this says.
+    """
     media_id: builtins.str
     """As in TemplateMember."""
     has_image: builtins.bool

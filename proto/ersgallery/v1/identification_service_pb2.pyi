@@ -139,7 +139,7 @@ global___SearchPolicy = SearchPolicy
 
 @typing.final
 class Candidate(google.protobuf.message.Message):
-    """A subject with its best face."""
+    """A subject with its best face, or by its template."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -150,11 +150,11 @@ class Candidate(google.protobuf.message.Message):
     subject: builtins.str
     """galleries/{gallery}/subjects/{subject}"""
     face: builtins.str
-    """galleries/{gallery}/subjects/{subject}/faces/{face}"""
+    """galleries/{gallery}/subjects/{subject}/faces/{face}; empty in a gallery that is searched by template."""
     similarity: builtins.float
     """Cosine similarity, -1..1."""
     ers: builtins.float
-    """ERS of that face."""
+    """ERS of that face, or of the template."""
     def __init__(
         self,
         *,
@@ -219,7 +219,7 @@ class Identification(google.protobuf.message.Message):
 
     @property
     def filtered(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Candidate]:
-        """Subjects by their best face below the gallery gate, where asked for. They had no influence."""
+        """Subjects by their best face below the gallery gate, or whose template is below it, where asked for. They had no influence."""
 
     @property
     def probe(self) -> ersgallery.v1.face_input_pb2.Recognizability:
@@ -417,7 +417,7 @@ class CandidateColumns(google.protobuf.message.Message):
 
     @property
     def face_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The last part of the face's name."""
+        """The last part of the face's name; 0 in a gallery that is searched by template."""
 
     @property
     def similarities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
@@ -425,7 +425,7 @@ class CandidateColumns(google.protobuf.message.Message):
 
     @property
     def ers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """ERS of the face."""
+        """ERS of the face, or of the template."""
 
     @property
     def subjects(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -757,7 +757,7 @@ class VerifyResponse(google.protobuf.message.Message):
     similarity: builtins.float
     """Cosine similarity; unset when UNSURE."""
     reference_face: builtins.str
-    """The face of the subject that was best."""
+    """The face of the subject that was best; empty in a gallery that is searched by template."""
     @property
     def reasons(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___UnsureReason.ValueType]:
         """Why it is UNSURE."""

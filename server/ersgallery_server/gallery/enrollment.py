@@ -90,11 +90,13 @@ class EnrollmentPlan:
         gate: float,
         low_ers: LowErs,
         store_images: bool,
+        by_template: bool = False,
     ) -> None:
         self._items = items
         self._gate = gate
         self._low_ers = low_ers
         self._store_images = store_images
+        self._by_template = by_template
         self._faces: list[NewFace] = []
         scores = iter(score_each(derivation, [outcome for members in acquired for outcome in members]))
         self._plans = [
@@ -184,7 +186,8 @@ class EnrollmentPlan:
         if change is None or plan.disposition is Disposition.REJECTED:
             return ()
         warnings = []
-        if change.searchable_face_count == 0:
+        findable = change.mean_ers_after >= self._gate if self._by_template else change.searchable_face_count > 0
+        if not findable:
             warnings.append(EnrollmentWarning.SUBJECT_NOT_SEARCHABLE)
         if change.mean_ers_before is not None and change.mean_ers_before >= self._gate > change.mean_ers_after:
             warnings.append(EnrollmentWarning.LOWERS_SUBJECT_ERS)

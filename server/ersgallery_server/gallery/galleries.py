@@ -1,7 +1,7 @@
 """All galleries of a server: loaded at start, made, changed and deleted while it runs."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +13,12 @@ from ersgallery_server.call import Call
 from ersgallery_server.errors import ProfileModelMismatch
 from ersgallery_server.gallery.acquisition import Acquirer
 from ersgallery_server.gallery.actor import IndexActor
+from ersgallery_server.gallery.contents import face_rows, template_rows
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.state import GalleryState, new_index, state_of
-from ersgallery_server.store import GalleryNotFound, Store, WriteTransaction
-from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion, StoredFaces
+from ersgallery_server.store import GalleryNotFound, GallerySnapshot, Store, WriteTransaction
+from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion
 
 LOAD_CHUNK_ROWS = 16_384
 PAGE_ROWS = 1000
@@ -156,15 +157,22 @@ class Galleries:
             found = snapshot.gallery
             index = new_index(found.settings, found.profile.profile, self._device)
             state = state_of(found, index, self._store.subject_ids(record.key))
-            state.index.restore(found.revision, _derived(state, snapshot.chunks, progress))
+            state.index.restore(found.revision, _derived(state, snapshot, progress))
         return state
 
 
-def _derived(state: GalleryState, chunks: Iterable[StoredFaces], progress: Progress) -> Iterator[IndexRows]:
+def _derived(state: GalleryState, snapshot: GallerySnapshot, progress: Progress) -> Iterator[IndexRows]:
+    """Derive all rows of a gallery, a part at a time."""
     loaded = 0
-    for chunk in chunks:
+    if state.by_template:
+        for subjects in snapshot.subjects:
+            loaded += sum(len(subject.media) for subject in subjects)
+            yield template_rows(state.derivation, state.record.settings, subjects)
+            progress(state.record, loaded)
+        return
+    for chunk in snapshot.chunks:
         loaded += len(chunk.face_ids)
-        yield state.searchable(chunk)
+        yield face_rows(state.derivation, chunk)
         progress(state.record, loaded)
 
 

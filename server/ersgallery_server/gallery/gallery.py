@@ -18,7 +18,14 @@ from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan,
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, applied_to, represent_probes
-from ersgallery_server.gallery.state import GalleryState, add_faces, change_settings, remove_faces, remove_subject
+from ersgallery_server.gallery.state import (
+    GalleryState,
+    add_faces,
+    change_settings,
+    change_templates,
+    remove_faces,
+    remove_subject,
+)
 from ersgallery_server.store import (
     DeletedSubject,
     Enrolled,
@@ -29,7 +36,14 @@ from ersgallery_server.store import (
     StoreError,
     WriteTransaction,
 )
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord, SeveralFaces, StoredFaces
+from ersgallery_server.values import (
+    AcquisitionCounts,
+    GalleryRecord,
+    GallerySettings,
+    SeveralFaces,
+    StoredFaces,
+    SubjectSearch,
+)
 
 COUNTS_KEPT_S = 5.0
 """Counts of probes wait so long for company; a killed server forgets at most these."""
@@ -99,7 +113,7 @@ class Gallery:
     def verify_subject(
         self, probe: ProbeSet, subject_key: int, overrides: PolicyOverrides, call: Call
     ) -> tuple[Verification, Applied]:
-        """Compare a probe with the best face of a subject that passes the gallery gate."""
+        """Compare a probe with a subject: the best face that passes the gallery gate, or the template."""
 
         def compare(state: GalleryState) -> tuple[Verification, Applied]:
             policy = overrides.over(state.policy)
@@ -148,6 +162,7 @@ class Gallery:
             gate=gate,
             low_ers=settings.low_ers,
             store_images=settings.store_images,
+            by_template=state.by_template,
         )
         committed = self._commit(
             lambda transaction: transaction.enroll(
@@ -175,10 +190,14 @@ class Gallery:
         ids = np.array([face_id], np.int64)
         return self._commit(
             lambda transaction: transaction.delete_face(key, subject_id, face_id),
-            lambda revision: revision,
-            lambda state, revision: remove_faces(state, ids, revision),
+            lambda deleted: deleted.revision,
+            lambda state, deleted: (
+                change_templates(state, deleted.members, deleted.revision)
+                if state.by_template
+                else remove_faces(state, ids, deleted.revision)
+            ),
             call,
-        )
+        ).revision
 
     def delete_subject(self, subject_id: str, call: Call) -> DeletedSubject:
         """Delete a subject; return the revision from which no search finds it. Raises SubjectNotFound."""
@@ -283,8 +302,14 @@ class _Batch:
 
 def _same_vectors(record: GalleryRecord, other: GalleryRecord) -> bool:
     """Tell whether an index built for one record holds the vectors of the other."""
-    same_features = record.settings.enhance_features == other.settings.enhance_features
-    return same_features and record.profile.key == other.profile.key
+    return record.profile.key == other.profile.key and _made_of(record.settings) == _made_of(other.settings)
+
+
+def _made_of(settings: GallerySettings) -> tuple[object, ...]:
+    """Return the settings that decide which rows an index holds."""
+    if settings.subject_search is SubjectSearch.BEST_FACE:
+        return (settings.enhance_features,)
+    return (settings.enhance_features, settings.template_weighting, settings.template_media_pooling)
 
 
 def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolled) -> GalleryState:
@@ -292,6 +317,8 @@ def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolle
         return state
     for face, key in zip(plan.faces, enrolled.subject_keys.tolist(), strict=True):
         state.subject_ids[key] = face.subject_id
+    if state.by_template:
+        return change_templates(state, enrolled.members, enrolled.revision)
     stored = StoredFaces(
         face_ids=enrolled.face_ids,
         subject_keys=enrolled.subject_keys,

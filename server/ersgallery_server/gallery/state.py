@@ -1,12 +1,14 @@
 """What answers for a gallery at one moment, and how each kind of change makes the next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from ersgallery_index import Derivation, IndexRows, Policy, Profile, VectorIndex, open_index
+from ersgallery_index import Derivation, Policy, Profile, VectorIndex, open_index
 from numpy.typing import NDArray
 
-from ersgallery_server.values import GalleryRecord, GallerySettings, StoredFaces
+from ersgallery_server.gallery.contents import face_rows, subject_keys, template_rows
+from ersgallery_server.values import GalleryRecord, GallerySettings, StoredFaces, SubjectFaces, SubjectSearch
 
 NO_IDS = np.empty(0, np.int64)
 
@@ -30,11 +32,10 @@ class GalleryState:
         """Return the gates and thresholds of the gallery."""
         return self.record.settings.policy(self.record.profile.profile)
 
-    def searchable(self, faces: StoredFaces) -> IndexRows:
-        """Derive what the index holds of stored faces; those without a direction left can match nobody and stay out."""
-        derived = self.derivation.derive(faces.embeddings)
-        kept = derived.usable
-        return IndexRows(faces.face_ids[kept], faces.subject_keys[kept], derived.ers[kept], derived.vectors[kept])
+    @property
+    def by_template(self) -> bool:
+        """Tell whether subjects are found by their templates."""
+        return self.record.settings.subject_search is SubjectSearch.TEMPLATE
 
 
 def new_index(settings: GallerySettings, profile: Profile, device: str) -> VectorIndex:
@@ -52,8 +53,8 @@ def state_of(record: GalleryRecord, index: VectorIndex, subject_ids: dict[int, s
 
 
 def add_faces(state: GalleryState, faces: StoredFaces, revision: int) -> GalleryState:
-    """Make stored faces searchable."""
-    rows = state.searchable(faces)
+    """Make stored faces searchable, each by itself."""
+    rows = face_rows(state.derivation, faces)
     state.index.apply(revision, NO_IDS, rows.face_ids, rows.subject_ids, rows.ers, rows.vectors)
     return at_revision(state, revision)
 
@@ -65,10 +66,18 @@ def remove_faces(state: GalleryState, face_ids: NDArray[np.int64], revision: int
     return at_revision(state, revision)
 
 
+def change_templates(state: GalleryState, subjects: Sequence[SubjectFaces], revision: int) -> GalleryState:
+    """Make subjects searchable by the templates of all the faces that they have now."""
+    rows = template_rows(state.derivation, state.record.settings, subjects)
+    gone = np.setdiff1d(subject_keys(subjects), rows.subject_ids)
+    state.index.apply(revision, gone, rows.face_ids, rows.subject_ids, rows.ers, rows.vectors)
+    return at_revision(state, revision)
+
+
 def remove_subject(state: GalleryState, subject_key: int, face_ids: NDArray[np.int64], revision: int) -> GalleryState:
-    """Make a subject's faces unfindable and forget its id."""
+    """Make a subject unfindable and forget its id."""
     state.subject_ids.pop(subject_key, None)
-    return remove_faces(state, face_ids, revision)
+    return remove_faces(state, np.append(face_ids, subject_key), revision)
 
 
 def change_settings(state: GalleryState, record: GalleryRecord) -> GalleryState:

@@ -81,14 +81,20 @@ def identification(
     )
 
 
+def is_template(face_id: int, subject_key: int) -> bool:
+    """Tell whether a row of an index is a subject's template: it then has the subject's own key."""
+    return face_id == subject_key
+
+
 def _candidates(gallery_id: str, answer: SearchAnswer, found: Iterable[Candidate]) -> list[pb.Candidate]:
     messages = []
     for candidate in found:
         subject_id = answer.subject_ids[candidate.subject_id]
+        by_template = is_template(candidate.face_id, candidate.subject_id)
         messages.append(
             pb.Candidate(
                 subject=subject_name(gallery_id, subject_id),
-                face=face_name(gallery_id, subject_id, candidate.face_id),
+                face="" if by_template else face_name(gallery_id, subject_id, candidate.face_id),
                 similarity=candidate.similarity,
                 ers=candidate.ers,
             )

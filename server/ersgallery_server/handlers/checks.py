@@ -99,6 +99,12 @@ def check_metadata(field: str, metadata: Mapping[str, str]) -> Metadata:
     return dict(metadata)
 
 
+def weighting(field: str, value: int) -> Weighting:
+    """Return a weighting; raises InvalidRequest for a number that is none."""
+    check_enum(field, value, WEIGHTINGS)
+    return WEIGHTINGS[value]
+
+
 def several_faces(field: str, value: int) -> SeveralFaces | None:
     """Return the policy, None for the gallery's."""
     check_enum(field, value, SEVERAL_FACES)
@@ -171,10 +177,8 @@ def probe(field: str, message: face_pb.Probe) -> ProbeInput:
             return image(f"{field}.image", message.image)
         case "template":
             template = message.template
-            check_enum(f"{field}.template.weighting", template.weighting, WEIGHTINGS)
-            return TemplateInput(
-                members(f"{field}.template", template), WEIGHTINGS[template.weighting], template.media_pooling
-            )
+            chosen = weighting(f"{field}.template.weighting", template.weighting)
+            return TemplateInput(members(f"{field}.template", template), chosen, template.media_pooling)
         case _:
             raise InvalidRequest.field(field, "must have an embedding, an image or a template")
 

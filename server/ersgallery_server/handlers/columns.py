@@ -44,7 +44,7 @@ def _candidates(
     return pb.CandidateColumns(
         counts=_spread(np.diff(hits.offsets), good, rows).tolist(),
         subject_index=index.tolist(),
-        face_ids=hits.face_ids.tolist(),
+        face_ids=np.where(hits.face_ids == hits.subject_ids, 0, hits.face_ids).tolist(),
         similarities=hits.scores.tolist(),
         ers=hits.ers.tolist(),
         subjects=[subject_name(gallery_id, subject_ids[key]) for key in keys.tolist()],

@@ -13,13 +13,27 @@ from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.handlers import checks, names, paging
 from ersgallery_server.handlers.resources import gallery_message
 from ersgallery_server.store import Store
-from ersgallery_server.values import GalleryRecord, GallerySettings, LowErs, ProfileVersion, SeveralFaces
+from ersgallery_server.values import (
+    GalleryRecord,
+    GallerySettings,
+    LowErs,
+    ProfileVersion,
+    SeveralFaces,
+    SubjectSearch,
+)
 
 LOW_ERS: Mapping[int, LowErs] = {
     gallery_pb2.LOW_ERS_POLICY_UNSPECIFIED: LowErs.STORE,
     gallery_pb2.LOW_ERS_POLICY_STORE: LowErs.STORE,
     gallery_pb2.LOW_ERS_POLICY_REJECT: LowErs.REJECT,
 }
+
+SUBJECT_SEARCH: Mapping[int, SubjectSearch] = {
+    gallery_pb2.SUBJECT_SEARCH_UNSPECIFIED: SubjectSearch.BEST_FACE,
+    gallery_pb2.SUBJECT_SEARCH_BEST_FACE: SubjectSearch.BEST_FACE,
+    gallery_pb2.SUBJECT_SEARCH_TEMPLATE: SubjectSearch.TEMPLATE,
+}
+MAX_SUBJECTS = 2**62
 
 # A field that an update does not name is not looked at, whatever it holds.
 _FIELDS: Mapping[str, Callable[[gallery_pb2.Gallery], Any]] = {
@@ -32,6 +46,10 @@ _FIELDS: Mapping[str, Callable[[gallery_pb2.Gallery], Any]] = {
     "several_faces": lambda it: checks.several_faces("gallery.several_faces", it.several_faces) or SeveralFaces.LARGEST,
     "low_ers": lambda it: _low_ers(it.low_ers),
     "store_images": lambda it: it.store_images,
+    "subject_search": lambda it: _subject_search(it.subject_search),
+    "template_weighting": lambda it: checks.weighting("gallery.template_weighting", it.template_weighting),
+    "template_media_pooling": lambda it: it.template_media_pooling,
+    "tau_subjects": lambda it: _tau_subjects(it),  # noqa: PLW0108 - defined below
 }
 UPDATABLE = ("profile", *_FIELDS)
 
@@ -104,6 +122,19 @@ class GalleryHandlers:
 def _fields(message: gallery_pb2.Gallery, wanted: Iterable[str]) -> dict[str, Any]:
     """Return the checked values of settings by their names."""
     return {name: _FIELDS[name](message) for name in wanted if name in _FIELDS}
+
+
+def _subject_search(value: int) -> SubjectSearch:
+    checks.check_enum("gallery.subject_search", value, SUBJECT_SEARCH)
+    return SUBJECT_SEARCH[value]
+
+
+def _tau_subjects(message: gallery_pb2.Gallery) -> int | None:
+    if not message.HasField("tau_subjects"):
+        return None
+    if not 1 <= message.tau_subjects <= MAX_SUBJECTS:
+        raise InvalidRequest.field("gallery.tau_subjects", f"must lie in 1..{MAX_SUBJECTS}")
+    return message.tau_subjects
 
 
 def _low_ers(value: int) -> LowErs:

@@ -11,7 +11,7 @@ from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.handlers.answers import effective_policy, index_description, recognizability
 from ersgallery_server.handlers.names import face_name, gallery_name, subject_name
 from ersgallery_server.store import GalleryTotals
-from ersgallery_server.values import AcquisitionCounts, FaceRecord, GalleryRecord, SubjectRecord
+from ersgallery_server.values import AcquisitionCounts, FaceRecord, GalleryRecord, GallerySettings, SubjectRecord
 
 
 def gallery_message(gallery: Gallery, record: GalleryRecord, totals: GalleryTotals) -> pb.Gallery:
@@ -32,6 +32,11 @@ def gallery_message(gallery: Gallery, record: GalleryRecord, totals: GalleryTota
         several_faces=face_pb.SeveralFacesPolicy.Value(f"SEVERAL_FACES_POLICY_{settings.several_faces.value}"),
         low_ers=pb.LowErsPolicy.Value(f"LOW_ERS_POLICY_{settings.low_ers.value}"),
         store_images=settings.store_images,
+        subject_search=pb.SubjectSearch.Value(f"SUBJECT_SEARCH_{settings.subject_search.value}"),
+        template_weighting=face_pb.Weighting.Value(f"WEIGHTING_{settings.template_weighting.value}"),
+        template_media_pooling=settings.template_media_pooling,
+        tau_subjects=settings.tau_subjects,
+        warnings=_warnings(settings, totals),
         effective=effective_policy(settings.policy(profile.profile)),
         counts=_counts(totals, record.counts + gallery.uncounted),
         revision=record.revision,
@@ -50,6 +55,7 @@ def subject_message(gallery_id: str, record: SubjectRecord) -> pb.Subject:
         metadata=record.metadata,
         face_count=record.face_count,
         searchable_face_count=record.searchable_face_count,
+        template_ers=record.template_ers,
         etag=str(record.version),
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
@@ -76,6 +82,11 @@ def timestamp(moment: dt.datetime) -> Timestamp:
     message = Timestamp()
     message.FromDatetime(moment)
     return message
+
+
+def _warnings(settings: GallerySettings, totals: GalleryTotals) -> list[pb.GalleryWarning.ValueType]:
+    outgrew = settings.tau_subjects is not None and totals.subjects > settings.tau_subjects
+    return [pb.GALLERY_WARNING_OUTGREW_TAU] if outgrew else []
 
 
 def _counts(totals: GalleryTotals, counts: AcquisitionCounts) -> pb.GalleryCounts:

@@ -71,8 +71,9 @@ class VerificationHandlers:
         probe_set, _ = arrange([probe], gallery.state.index.dimension)
         verification, applied = gallery.verify_subject(probe_set, subject_key, overrides, call)
         message = _verification(verification, applied, [probe])
-        if verification.reference_face_id is not None:
-            self._describe_face(message, gallery, subject_id, verification.reference_face_id)
+        face_id = verification.reference_face_id
+        if face_id is not None and not answers.is_template(face_id, subject_key):
+            self._describe_face(message, gallery, subject_id, face_id)
         return message
 
     def _describe_face(self, message: pb.VerifyResponse, gallery: Gallery, subject_id: str, face_id: int) -> None:

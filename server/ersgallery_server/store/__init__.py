@@ -24,6 +24,7 @@ from ersgallery_server.store.gate_preview import GatePreview, LostSubject
 from ersgallery_server.store.outcomes import (
     Change,
     ChangeKind,
+    DeletedFace,
     DeletedSubject,
     Enrolled,
     GallerySnapshot,
@@ -39,6 +40,7 @@ from ersgallery_server.store.transaction import WriteTransaction
 __all__ = [
     "Change",
     "ChangeKind",
+    "DeletedFace",
     "DeletedSubject",
     "Enrolled",
     "FaceNotFound",

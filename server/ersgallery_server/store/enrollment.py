@@ -14,11 +14,12 @@ from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import ProfileChanged
 from ersgallery_server.store.faces import box_values
 from ersgallery_server.store.galleries import GalleryWrites, counted
+from ersgallery_server.store.members import members_of
 from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, SubjectChange
 from ersgallery_server.store.requests import remember, replay
 from ersgallery_server.store.subjects import insert_subjects, subject_keys
 from ersgallery_server.store.tables import FACE_IMAGES, FACES
-from ersgallery_server.values import AcquisitionCounts, NewFace
+from ersgallery_server.values import AcquisitionCounts, NewFace, SubjectSearch
 
 _STANDINGS = (
     select(
@@ -89,6 +90,7 @@ class EnrollmentWrites(GalleryWrites):
         subject_of = [keys[face.subject_id] for face in faces]
         self._insert(gallery, faces, face_ids, subject_of)
         columns = counted(gallery, counts)
+        by_template = gallery.subject_search == SubjectSearch.TEMPLATE.value
         return Enrolled(
             revision=record_change(
                 self.connection, gallery, ChangeKind.ENROLL, self.now, added=face_ids, columns=columns
@@ -96,6 +98,7 @@ class EnrollmentWrites(GalleryWrites):
             face_ids=np.array(face_ids, dtype=np.int64),
             subject_keys=np.array(subject_of, dtype=np.int64),
             subjects=_subject_changes(faces, keys, made, before, gate),
+            members=members_of(self.connection, subject_of, gallery.dimension) if by_template else (),
         )
 
     def _insert(self, gallery: Row[Any], faces: Sequence[NewFace], face_ids: range, subject_of: list[int]) -> None:

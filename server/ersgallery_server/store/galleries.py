@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ersgallery_index import Weighting
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from ersgallery_server.store.allocation import allocate
@@ -22,6 +23,7 @@ from ersgallery_server.values import (
     Page,
     ProfileVersion,
     SeveralFaces,
+    SubjectSearch,
 )
 
 _G = GALLERIES.c
@@ -174,11 +176,18 @@ def _setting_values(settings: GallerySettings) -> dict[str, Any]:
         **{name: getattr(settings, name) for name in _SETTINGS},
         "several_faces": settings.several_faces.value,
         "low_ers": settings.low_ers.value,
+        "subject_search": settings.subject_search.value,
+        "template_weighting": settings.template_weighting.value,
     }
 
 
 def _settings_of(row: Row[Any]) -> GallerySettings:
-    values = {name: getattr(row, name) for name in _SETTINGS}
     return GallerySettings(
-        **{**values, "several_faces": SeveralFaces(row.several_faces), "low_ers": LowErs(row.low_ers)}
+        **{
+            **{name: getattr(row, name) for name in _SETTINGS},
+            "several_faces": SeveralFaces(row.several_faces),
+            "low_ers": LowErs(row.low_ers),
+            "subject_search": SubjectSearch(row.subject_search),
+            "template_weighting": Weighting(row.template_weighting),
+        }
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from ersgallery_server.store.arrays import unpack_float32_rows
 from ersgallery_server.store.galleries import gallery_by_key
+from ersgallery_server.store.members import stream_subjects
 from ersgallery_server.store.outcomes import GallerySnapshot
 from ersgallery_server.store.reading import Reads, unavailable_if_database_fails
 from ersgallery_server.store.tables import FACES
@@ -33,7 +34,7 @@ class FaceLoading(Reads):
             gallery = gallery_by_key(connection, gallery_key)
             dimension = gallery.profile.profile.dimension
             chunks = stream_faces(connection, gallery_key, dimension, chunk_rows, after_face_id)
-            yield GallerySnapshot(gallery, chunks)
+            yield GallerySnapshot(gallery, chunks, stream_subjects(connection, gallery_key, dimension))
 
     def load_faces(
         self, gallery_key: int, chunk_rows: int = DEFAULT_CHUNK_ROWS, *, after_face_id: int = 0

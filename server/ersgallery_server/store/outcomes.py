@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_server.values import GalleryRecord, StoredFaces
+from ersgallery_server.values import GalleryRecord, StoredFaces, SubjectFaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,15 @@ class SubjectChange:
 class Enrolled:
     """An enrolment as it was stored: face_ids and subject_keys (n,) in the order of the faces, subjects by their id.
 
-    Face ids rise. Without faces the revision is the present one, for nothing changed.
+    Face ids rise. Without faces the revision is the present one, for nothing changed. members: all faces of these
+    subjects, where the gallery is searched by template.
     """
 
     revision: int
     face_ids: NDArray[np.int64]
     subject_keys: NDArray[np.int64]
     subjects: Mapping[str, SubjectChange]
+    members: tuple[SubjectFaces, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,14 @@ class StoredRequest:
     response: bytes = field(repr=False)
     revision: int
     create_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeletedFace:
+    """A face that is gone. members: what is left of its subject, where the gallery is searched by template."""
+
+    revision: int
+    members: tuple[SubjectFaces, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +118,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GallerySnapshot:
-    """A gallery and its faces at one revision; the chunks must be read while the snapshot is open."""
+    """A gallery and its faces at one revision, face by face or subject by subject; read while the snapshot is open."""
 
     gallery: GalleryRecord
     chunks: Iterator[StoredFaces]
+    subjects: Iterator[tuple[SubjectFaces, ...]]

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,18 @@ _KEYS = select(_S.subject_id, _S.key).where(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _FaceCounts:
+    """How many faces a subject has, how many of them pass the gate, and the mean of their ERS."""
+
+    faces: int
+    searchable: int
+    mean_ers: float
+
+
+_NO_FACES = _FaceCounts(0, 0, 0.0)
+
+
 class SubjectReads(Reads):
     """Reads subjects."""
 
@@ -41,7 +54,7 @@ class SubjectReads(Reads):
         with self._read(consistent=True) as connection:
             rows = read_page(connection, statement, page_size, lambda row: row, lambda row: str(row.subject_id))
             counts = _face_counts(connection, [row.key for row in rows.items], gate)
-            return Page(tuple(_subject_of(row, counts.get(row.key, (0, 0))) for row in rows.items), rows.next_key)
+            return Page(tuple(_subject_of(row, counts.get(row.key, _NO_FACES)) for row in rows.items), rows.next_key)
 
     def subject_ids(self, gallery_key: int) -> dict[int, str]:
         """Return the ids of all subjects of a gallery by their keys: what names the hits of an index."""
@@ -70,7 +83,7 @@ class SubjectWrites(Writes):
         if subject_keys(self.connection, gallery_key, [chosen]):
             raise SubjectExists(chosen)
         insert_subjects(self, gallery_key, allocate(self.connection), [(chosen, display_name, metadata or {})])
-        return _subject_of(_row(self.connection, gallery_key, chosen), (0, 0))
+        return _subject_of(_row(self.connection, gallery_key, chosen), _NO_FACES)
 
     def update_subject(
         self,
@@ -144,21 +157,20 @@ def _row(connection: Connection, gallery_key: int, subject_id: str, *, lock: boo
 
 
 def _record(connection: Connection, row: Row[Any], gate: float) -> SubjectRecord:
-    return _subject_of(row, _face_counts(connection, [row.key], gate).get(row.key, (0, 0)))
+    return _subject_of(row, _face_counts(connection, [row.key], gate).get(row.key, _NO_FACES))
 
 
-def _face_counts(connection: Connection, keys: list[int], gate: float) -> dict[int, tuple[int, int]]:
-    """Return how many faces subjects have, and how many with ERS >= gate, for those that have any."""
+def _face_counts(connection: Connection, keys: list[int], gate: float) -> dict[int, _FaceCounts]:
+    """Return how many faces subjects have, how many with ERS >= gate, and their mean ERS, for those that have any."""
     statement = (
-        select(FACES.c.subject_key, func.count(), func.count(case((FACES.c.ers >= gate, 1))))
+        select(FACES.c.subject_key, func.count(), func.count(case((FACES.c.ers >= gate, 1))), func.avg(FACES.c.ers))
         .where(FACES.c.subject_key.in_(keys))
         .group_by(FACES.c.subject_key)
     )
-    return {key: (count, searchable) for key, count, searchable in connection.execute(statement)}
+    return {key: _FaceCounts(*rest) for key, *rest in connection.execute(statement)}
 
 
-def _subject_of(row: Row[Any], counts: tuple[int, int]) -> SubjectRecord:
-    face_count, searchable_face_count = counts
+def _subject_of(row: Row[Any], counts: _FaceCounts) -> SubjectRecord:
     return SubjectRecord(
         key=row.key,
         subject_id=row.subject_id,
@@ -167,6 +179,7 @@ def _subject_of(row: Row[Any], counts: tuple[int, int]) -> SubjectRecord:
         version=row.version,
         create_time=row.create_time,
         update_time=row.update_time,
-        face_count=face_count,
-        searchable_face_count=searchable_face_count,
+        face_count=counts.faces,
+        searchable_face_count=counts.searchable,
+        template_ers=counts.mean_ers,
     )

@@ -44,7 +44,7 @@ def test_a_face_is_found_under_its_own_subject_and_gallery_alone(store: Store, g
 
 def test_a_deleted_face_is_gone_and_logged(store: Store, gallery: GalleryRecord) -> None:
     first, second = enroll(store, gallery, "a", "a").face_ids.tolist()
-    assert write(store, lambda t: t.delete_face(gallery.key, "a", first)) == 2
+    assert write(store, lambda t: t.delete_face(gallery.key, "a", first)).revision == 2
     with pytest.raises(FaceNotFound):
         store.face(gallery.key, "a", first)
     assert stored_ids(store, gallery) == [second]

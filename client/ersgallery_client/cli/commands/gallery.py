@@ -14,12 +14,15 @@ from ersgallery_client.cli.params import (
     low_ers_policy,
     several_faces_option,
     several_faces_policy,
+    template_options,
+    template_settings,
     yes_option,
 )
 from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.tables import fields, table
 from ersgallery_client.values.calibration import GatePreview
 from ersgallery_client.values.galleries import Gallery
+from ersgallery_client.values.policies import GalleryWarning, SubjectSearch
 
 
 @click.group("gallery")
@@ -42,6 +45,8 @@ Example:
 @click.option("--enhance-features", is_flag=True, help="Remove the UI directions before comparing.")
 @click.option("--low-ers", type=click.Choice(["store", "reject"]), help="What to do with faces below gamma_gallery.")
 @several_faces_option
+@template_options
+@click.option("--tau-subjects", type=click.IntRange(1), help="Number of subjects that tau was chosen for.")
 @click.option("--store-images", is_flag=True, help="Keep enrolled photographs.")
 @click.option("--display-name", default="", help="For people.")
 @json_option
@@ -53,7 +58,7 @@ def create(session: Session, /, name: str, low_ers: str | None, several_faces: s
             name,
             low_ers=low_ers_policy(low_ers),
             several_faces=several_faces_policy(several_faces),
-            **settings,
+            **template_settings(settings),
         )
     session.show(made, lambda: render(made))
 
@@ -109,13 +114,15 @@ Examples:
 @click.option("--enhance-features/--no-enhance-features", default=None, help="Remove the UI directions.")
 @click.option("--low-ers", type=click.Choice(["store", "reject"]), help="What to do with faces below gamma_gallery.")
 @several_faces_option
+@template_options
+@click.option("--tau-subjects", type=OrDefault(click.IntRange(1)), help='Subjects tau is for, or "default": unknown.')
 @click.option("--store-images/--no-store-images", default=None, help="Keep enrolled photographs.")
 @click.option("--display-name", help="For people.")
 @json_option
 @pass_session
 def update(session: Session, /, name: str, low_ers: str | None, several_faces: str | None, **settings: Any) -> None:
     """Change the given settings of a gallery. Nothing is enrolled again."""
-    changes = {key: value for key, value in settings.items() if value is not None}
+    changes = {key: value for key, value in template_settings(settings).items() if value is not None}
     changes |= {key: value[0] for key, value in changes.items() if isinstance(value, tuple)}
     if low_ers:
         changes["low_ers"] = low_ers_policy(low_ers)
@@ -195,6 +202,9 @@ def render(gallery: Gallery) -> RenderableType:
             ("several faces", gallery.several_faces.value.lower()),
             ("low ERS", gallery.low_ers.value.lower()),
             ("keeps photographs", gallery.store_images),
+            ("subjects are found by", _search(gallery)),
+            ("tau was chosen for", None if gallery.tau_subjects is None else f"{gallery.tau_subjects} subjects"),
+            ("warnings", ", ".join(_WARNINGS[warning] for warning in gallery.warnings) or None),
             ("subjects", counts.subjects),
             ("faces", f"{counts.faces}, {counts.searchable_faces} searchable"),
             ("failures to acquire", f"{counts.failures_to_acquire} of {counts.acquisition_attempts}"),
@@ -206,6 +216,19 @@ def render(gallery: Gallery) -> RenderableType:
         ],
         title=gallery.id,
     )
+
+
+_WARNINGS = {
+    GalleryWarning.OUTGREW_TAU: "more subjects than tau was chosen for: strangers match more often",
+    GalleryWarning.UNSPECIFIED: "something that this client does not know",
+}
+
+
+def _search(gallery: Gallery) -> str:
+    if gallery.subject_search is not SubjectSearch.TEMPLATE:
+        return "best face"
+    pooling = ", media pooling" if gallery.template_media_pooling else ""
+    return f"template, weighting {gallery.template_weighting.value.lower()}{pooling}"
 
 
 def _gate(effective: float, own: float | None) -> str:
