@@ -28,8 +28,8 @@ from ersgallery_server.operations import Progress
 from ersgallery_server.store import Store
 from ersgallery_server.values import GalleryRecord
 
-BLOCK_PROBES = 64
-"""So many are searched at once: the owner answers other searches in between."""
+BLOCK_PROBES = 16
+"""So many are searched at once: a search that comes meanwhile waits so long."""
 
 RETRY_S = 0.05
 

@@ -1,6 +1,6 @@
 """All operations of a server, and the one thread that runs them one after another.
 
-One at a time, so that calibrations never take more than one core from the searches. They are in memory alone: what an
+One at a time, so that no more than one competes with the searches. They are in memory alone: what an
 operation found is applied or read by its caller, and a restart forgets it.
 """
 

@@ -1,8 +1,9 @@
 """What another gallery gate would do to the faces and subjects that are stored."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Subquery, case, func, select
+from sqlalchemy import ColumnElement, Subquery, case, func, select
 
 from ersgallery_server.store.reading import Reads, read_page, text_page_key
 from ersgallery_server.store.tables import FACES, SUBJECTS
@@ -54,8 +55,9 @@ class GatePreviewReads(Reads):
             func.count(case((is_lost, 1))),
             func.count(case(((best.c.best < present) & (best.c.best >= proposed), 1))),
         ).select_from(best)
+        columns: list[ColumnElement[Any]] = [SUBJECTS.c.subject_id, best.c.best, best.c.faces]
         listed = (
-            select(SUBJECTS.c.subject_id, best.c.best, best.c.faces)
+            select(*columns)
             .join(best, best.c.subject_key == SUBJECTS.c.key)
             .where(is_lost)
             .order_by(SUBJECTS.c.subject_id)

@@ -352,18 +352,20 @@ def test_a_gallery_that_gets_another_profile_meanwhile_fails_the_operation(
     server: RunningServer, filled: str, hold: Hold
 ) -> None:
     waiting = server.calibration.CalibrateTau(pb.CalibrateTauRequest(gallery=filled, target_fpir=0.1)).operation
-    other = create_profile(server, "other-axis", ui_axis=1, gamma=0.1)
-    for name in (other, "profiles/unit"):
-        changed = gallery_pb2.Gallery(name=filled, profile=name)
-        mask = FieldMask(paths=["profile"])
-        server.galleries.UpdateGallery(galleries.UpdateGalleryRequest(gallery=changed, update_mask=mask))
-        if name == other:
-            hold.release()
-            failed = ended(server, waiting)
+    take_profile(server, filled, create_profile(server, "other-axis", ui_axis=1, gamma=0.1))
+    hold.release()
+    failed = ended(server, waiting)
+    take_profile(server, filled, "profiles/unit")
     assert failed.state == State.OPERATION_STATE_FAILED
     assert read(failed.error).reason == "CALIBRATION_FAILED"
     (info,) = [each for each in _infos(failed.error) if each.reason]
     assert info.metadata["calibration_reason"] == "GALLERY_CHANGED"
+
+
+def take_profile(server: RunningServer, gallery: str, profile: str) -> None:
+    changed = gallery_pb2.Gallery(name=gallery, profile=profile)
+    mask = FieldMask(paths=["profile"])
+    server.galleries.UpdateGallery(galleries.UpdateGalleryRequest(gallery=changed, update_mask=mask))
 
 
 def _infos(error: status_pb2.Status) -> list[error_details_pb2.ErrorInfo]:
