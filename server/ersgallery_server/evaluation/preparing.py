@@ -70,7 +70,8 @@ def embed_corpora(
     total = len(views) + (len(wild.names) if wild else 0)
 
     def after(done: int) -> Progress | None:
-        return (lambda now, _: progress(done + now, total)) if progress else None
+        tell = progress
+        return None if tell is None else lambda now, _: tell(done + now, total)
 
     corpus = _kept(
         files.cache,
