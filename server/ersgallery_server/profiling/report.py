@@ -150,7 +150,9 @@ def _clusters(built: BuiltProfile) -> Section:
     return Section(
         "Clusters",
         (
-            Drawing(chart, "The UI cluster stands far above the others, which are of one or two faces."),
+            Drawing(
+                chart, "A UI cluster stands far above the others; ordinary people make clusters of one or two faces."
+            ),
             Grid(columns, rows, "Single linkage, cut at several distances"),
             Facts((("mean cosine distance inside", inside), ("faces in it by kind", kinds))),
         ),

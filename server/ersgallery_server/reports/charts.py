@@ -147,7 +147,7 @@ def scatter_chart(title: str, groups: Sequence[Points]) -> str:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(visible=False)
-        _explain(axes, len(groups))
+        _explain(axes, len(groups), beside=True)
         return _svg(figure, title)
 
 
@@ -182,10 +182,11 @@ def _mark(axes: Axes, marks: Sequence[Mark]) -> None:
         )
 
 
-def _explain(axes: Axes, groups: int) -> None:
+def _explain(axes: Axes, groups: int, *, beside: bool = False) -> None:
     if groups > 1:
-        legend = axes.legend(loc="best", fontsize=9)
-        for text in legend.get_texts():
+        # Points may lie anywhere, so that their legend stands beside the axes.
+        beside_axes = axes.legend(fontsize=9, bbox_to_anchor=(1.01, 1.0), loc="upper left") if beside else None
+        for text in (beside_axes or axes.legend(fontsize=9, loc="best")).get_texts():
             text.set_parse_math(False)
 
 
