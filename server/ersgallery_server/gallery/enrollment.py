@@ -2,15 +2,17 @@
 
 import enum
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from ersgallery_index import Derivation, InvalidEmbedding, Recognizability
 
 from ersgallery_server.errors import ModelMismatch, NotAcquired, ServiceError
 from ersgallery_server.gallery.acquisition import Acquired, score_each
+from ersgallery_server.gallery.contents import template_rows
 from ersgallery_server.gallery.inputs import AcquiredEmbedding, Member
 from ersgallery_server.store import Enrolled
-from ersgallery_server.values import AcquisitionCounts, FaceBox, LowErs, Metadata, NewFace
+from ersgallery_server.values import AcquisitionCounts, FaceBox, GallerySettings, LowErs, Metadata, NewFace
 
 
 class Disposition(enum.Enum):
@@ -86,17 +88,13 @@ class EnrollmentPlan:
         items: Sequence[EnrollmentItem | ItemError],
         acquired: Sequence[Sequence[Acquired]],
         derivation: Derivation,
-        *,
+        settings: GallerySettings,
         gate: float,
-        low_ers: LowErs,
-        store_images: bool,
-        by_template: bool = False,
     ) -> None:
         self._items = items
         self._gate = gate
-        self._low_ers = low_ers
-        self._store_images = store_images
-        self._by_template = by_template
+        self._derivation = derivation
+        self._settings = settings
         self._faces: list[NewFace] = []
         scores = iter(score_each(derivation, [outcome for members in acquired for outcome in members]))
         self._plans = [
@@ -118,8 +116,10 @@ class EnrollmentPlan:
     def report(self, enrolled: Enrolled) -> EnrollmentReport:
         """Fill in what the store gave: face ids and what became of the subjects."""
         face_ids = iter(enrolled.face_ids.tolist())
+        findable = self._findable(enrolled)
         outcomes = [
-            plan if isinstance(plan, Exception) else self._finish(plan, face_ids, enrolled) for plan in self._plans
+            plan if isinstance(plan, Exception) else self._finish(plan, face_ids, enrolled, findable)
+            for plan in self._plans
         ]
         return EnrollmentReport(tuple(outcomes), enrolled.revision)
 
@@ -153,7 +153,7 @@ class EnrollmentPlan:
             embedding_norm=outcome.norm,
             box=outcome.box,
         )
-        if low and self._low_ers is LowErs.REJECT:
+        if low and self._settings.low_ers is LowErs.REJECT:
             return replace(face, disposition=Disposition.REJECTED)
         self._faces.append(self._new_face(item, member, outcome, score))
         return face
@@ -171,23 +171,35 @@ class EnrollmentPlan:
             metadata=item.metadata,
             subject_display_name=item.subject_display_name,
             box=acquired.box,
-            image=acquired.image if self._store_images else None,
+            image=acquired.image if self._settings.store_images else None,
         )
 
-    def _finish(self, plan: ItemResult, face_ids: Iterator[int], enrolled: Enrolled) -> ItemResult:
+    def _findable(self, enrolled: Enrolled) -> AbstractSet[str]:
+        """Return the ids of the subjects that a search can find: by a face, or by a template that has a direction."""
+        if enrolled.members is None:
+            return {name for name, change in enrolled.subjects.items() if change.searchable_face_count > 0}
+        rows = template_rows(self._derivation, self._settings, enrolled.members)
+        keys = set(rows.subject_ids[rows.ers >= self._gate].tolist())
+        owners = zip(self._faces, enrolled.subject_keys.tolist(), strict=True)
+        return {face.subject_id for face, key in owners if key in keys}
+
+    def _finish(
+        self, plan: ItemResult, face_ids: Iterator[int], enrolled: Enrolled, findable: AbstractSet[str]
+    ) -> ItemResult:
         faces = tuple(
             face if face.disposition is Disposition.REJECTED else replace(face, face_id=next(face_ids))
             for face in plan.faces
         )
-        return replace(plan, faces=faces, warnings=self._warnings(plan, enrolled))
+        return replace(plan, faces=faces, warnings=self._warnings(plan, enrolled, findable))
 
-    def _warnings(self, plan: ItemResult, enrolled: Enrolled) -> tuple[EnrollmentWarning, ...]:
+    def _warnings(
+        self, plan: ItemResult, enrolled: Enrolled, findable: AbstractSet[str]
+    ) -> tuple[EnrollmentWarning, ...]:
         change = enrolled.subjects.get(plan.subject_id)
         if change is None or plan.disposition is Disposition.REJECTED:
             return ()
         warnings = []
-        findable = change.mean_ers_after >= self._gate if self._by_template else change.searchable_face_count > 0
-        if not findable:
+        if plan.subject_id not in findable:
             warnings.append(EnrollmentWarning.SUBJECT_NOT_SEARCHABLE)
         if change.mean_ers_before is not None and change.mean_ers_before >= self._gate > change.mean_ers_after:
             warnings.append(EnrollmentWarning.LOWERS_SUBJECT_ERS)

@@ -154,15 +154,13 @@ class Gallery:
 
     def _store_batch(self, batch: "_Batch", state: GalleryState, call: Call) -> EnrollmentReport | Replay:
         """Score and store a batch as the gallery is in `state`; raises ProfileChanged where it no longer is."""
-        gate, settings = state.policy.gamma_gallery, state.record.settings
+        gate = state.policy.gamma_gallery
         plan = EnrollmentPlan(
             batch.items,
             batch.groups,
             state.derivation,
-            gate=gate,
-            low_ers=settings.low_ers,
-            store_images=settings.store_images,
-            by_template=state.by_template,
+            state.record.settings,
+            gate,
         )
         committed = self._commit(
             lambda transaction: transaction.enroll(

@@ -66,8 +66,14 @@ def remove_faces(state: GalleryState, face_ids: NDArray[np.int64], revision: int
     return at_revision(state, revision)
 
 
-def change_templates(state: GalleryState, subjects: Sequence[SubjectFaces], revision: int) -> GalleryState:
-    """Make subjects searchable by the templates of all the faces that they have now."""
+def change_templates(state: GalleryState, subjects: Sequence[SubjectFaces] | None, revision: int) -> GalleryState:
+    """Make subjects searchable by the templates of all the faces that they have now.
+
+    Raises LookupError where the store gave none: its gallery is no longer searched by template, and this state, which
+    could not be rebuilt, cannot follow.
+    """
+    if subjects is None:
+        raise LookupError("the store no longer searches this gallery by template")
     rows = template_rows(state.derivation, state.record.settings, subjects)
     gone = np.setdiff1d(subject_keys(subjects), rows.subject_ids)
     state.index.apply(revision, gone, rows.face_ids, rows.subject_ids, rows.ers, rows.vectors)

@@ -98,7 +98,7 @@ class EnrollmentWrites(GalleryWrites):
             face_ids=np.array(face_ids, dtype=np.int64),
             subject_keys=np.array(subject_of, dtype=np.int64),
             subjects=_subject_changes(faces, keys, made, before, gate),
-            members=members_of(self.connection, subject_of, gallery.dimension) if by_template else (),
+            members=members_of(self.connection, subject_of, gallery.dimension) if by_template else None,
         )
 
     def _insert(self, gallery: Row[Any], faces: Sequence[NewFace], face_ids: range, subject_of: list[int]) -> None:

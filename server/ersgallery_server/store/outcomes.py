@@ -28,14 +28,14 @@ class Enrolled:
     """An enrolment as it was stored: face_ids and subject_keys (n,) in the order of the faces, subjects by their id.
 
     Face ids rise. Without faces the revision is the present one, for nothing changed. members: all faces of these
-    subjects, where the gallery is searched by template.
+    subjects where the gallery is searched by template, else None.
     """
 
     revision: int
     face_ids: NDArray[np.int64]
     subject_keys: NDArray[np.int64]
     subjects: Mapping[str, SubjectChange]
-    members: tuple[SubjectFaces, ...] = ()
+    members: tuple[SubjectFaces, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeletedFace:
-    """A face that is gone. members: what is left of its subject, where the gallery is searched by template."""
+    """A face that is gone. members: what is left of its subject; None where no template is searched."""
 
     revision: int
-    members: tuple[SubjectFaces, ...] = ()
+    members: tuple[SubjectFaces, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

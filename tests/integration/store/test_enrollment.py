@@ -140,7 +140,9 @@ def test_a_repeated_request_resurrects_nothing(store: Store, gallery: GalleryRec
     write(
         store,
         lambda t: (
-            t.delete_face(gallery.key, "a", face_id).revision if by == "face" else t.delete_subject(gallery.key, "a").revision
+            t.delete_face(gallery.key, "a", face_id).revision
+            if by == "face"
+            else t.delete_subject(gallery.key, "a").revision
         ),
     )
     again = write(store, lambda t: enroll_within(t, gallery, new_faces(["a"]), request=("r", b"body")))

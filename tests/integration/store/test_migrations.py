@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from ersgallery_index import Weighting
 from ersgallery_server.store import SchemaOutdated, SchemaUnknown, Store, migrate_database
 from ersgallery_server.store.engines import Engines, make_engines
 from ersgallery_server.store.schema import MIGRATIONS, migrate, newest_migration, present_migration
 from ersgallery_server.store.tables import Base
+from ersgallery_server.values import SubjectSearch
 from sqlalchemy import inspect, text
 
 from tests.support.stores import create_gallery
@@ -135,3 +137,22 @@ def test_a_writing_transaction_takes_the_lock_of_sqlite_as_it_begins(tmp_path: P
         with store._engines.reading.begin():
             other.execute("BEGIN IMMEDIATE")
         other.close()
+
+
+def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> None:
+    engines = open_engines(empty_url)
+    migrate(engines.writing)
+    engines.dispose()
+    with Store.open(empty_url) as store:
+        create_gallery(store)
+    engines = open_engines(empty_url)
+    with engines.writing.begin() as connection:
+        for column in ("subject_search", "template_weighting", "template_media_pooling", "tau_subjects"):
+            connection.execute(text(f"ALTER TABLE galleries DROP COLUMN {column}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert migrate(engines.writing) == ("0001", newest_migration())
+    engines.dispose()
+    with Store.open(empty_url) as store:
+        found = store.gallery("people").settings
+    assert (found.subject_search, found.template_weighting) == (SubjectSearch.BEST_FACE, Weighting.SQUARE)
+    assert (found.template_media_pooling, found.tau_subjects) == (False, None)
