@@ -511,7 +511,7 @@ class CalibrateTauRequest(google.protobuf.message.Message):
     gallery_size: builtins.int
     """Intended number of subjects; 0: those that are enrolled now."""
     apply: builtins.bool
-    """Set the gallery's tau, where the data supports it and the gallery's settings have not changed since the call."""
+    """Set the gallery's tau and tau_subjects, where the data supports it and the gallery's settings have not changed since the call."""
     @property
     def non_mated_probes(self) -> ersgallery.v1.face_input_pb2.EmbeddingMatrix:
         """Faces of people who are not enrolled, at most 50,000, one of each person or a few; unset: up to three faces of every
@@ -555,7 +555,9 @@ global___CalibrateTauResponse = CalibrateTauResponse
 
 @typing.final
 class TauCalibration(google.protobuf.message.Message):
-    """What CalibrateTau found. UNSURE probes stay in the denominator. UpdateGallery with `tau` applies it."""
+    """What CalibrateTau found. UNSURE probes stay in the denominator. UpdateGallery with `tau` and `tau_subjects` applies
+    it.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -829,7 +831,7 @@ class LostSubject(google.protobuf.message.Message):
     subject: builtins.str
     """galleries/{gallery}/subjects/{subject}"""
     best_ers: builtins.float
-    """The ERS of its best face."""
+    """The ERS of its best face; in a gallery searched by templates the mean over its faces, which decides there."""
     faces: builtins.int
     """Its faces."""
     def __init__(

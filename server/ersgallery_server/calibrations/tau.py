@@ -64,8 +64,9 @@ class TauTask:
         choice = choose_tau(scores, self.target_fpir, self.gallery_size or subjects, progress=progress)
         application = None
         if self.apply:
+            fields = {"tau": choice.tau.value, "tau_subjects": choice.gallery_size}
             application = apply_setting(
-                galleries, self.gallery, self.record.version, {"tau": choice.tau.value}, supported=choice.supported
+                galleries, self.gallery, self.record.version, fields, supported=choice.supported
             )
         return TauResult(choice, application)
 

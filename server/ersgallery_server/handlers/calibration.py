@@ -19,7 +19,7 @@ from ersgallery_server.handlers import checks, names, paging
 from ersgallery_server.handlers.calibration_messages import operation_message
 from ersgallery_server.operations import Kind, Operation, Operations, Work
 from ersgallery_server.store import Store
-from ersgallery_server.values import GalleryRecord
+from ersgallery_server.values import GalleryRecord, SubjectSearch
 
 MAX_FARS = 16
 MAX_GAMMAS = 64
@@ -113,6 +113,7 @@ class CalibrationHandlers:
             proposed,
             paging.page_size(request.page_size),
             paging.page_key(listing, request.page_token),
+            by_mean=record.settings.subject_search is SubjectSearch.TEMPLATE,
         )
         return pb.PreviewGammaGalleryResponse(
             present_gamma_gallery=present,

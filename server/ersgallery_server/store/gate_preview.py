@@ -39,9 +39,19 @@ class GatePreviewReads(Reads):
     """Previews a gate."""
 
     def preview_gate(
-        self, gallery_key: int, present: float, proposed: float, page_size: int, after: str | None = None
+        self,
+        gallery_key: int,
+        present: float,
+        proposed: float,
+        page_size: int,
+        after: str | None = None,
+        *,
+        by_mean: bool = False,
     ) -> GatePreview:
-        """Compare two gates on all faces of a gallery; `after` is the last subject id of the page before."""
+        """Compare two gates on all faces of a gallery; `after` is the last subject id of the page before.
+
+        by_mean: subjects count by the mean ERS of their faces, as where templates are searched, and not by the best.
+        """
         ers = FACES.c.ers
         faces = select(
             func.count(),
@@ -49,7 +59,7 @@ class GatePreviewReads(Reads):
             func.count(case(((ers >= present) & (ers < proposed), 1))),
             func.count(case(((ers < present) & (ers >= proposed), 1))),
         ).where(FACES.c.gallery_key == gallery_key)
-        best = _best_faces(gallery_key)
+        best = _subjects_ers(gallery_key, by_mean=by_mean)
         is_lost = (best.c.best >= present) & (best.c.best < proposed)
         subjects = select(
             func.count(case((is_lost, 1))),
@@ -77,10 +87,11 @@ class GatePreviewReads(Reads):
         return GatePreview(total, searchable, excluded, admitted, lost, gained, page)
 
 
-def _best_faces(gallery_key: int) -> Subquery:
-    """Select each subject's best ERS and number of faces."""
+def _subjects_ers(gallery_key: int, *, by_mean: bool) -> Subquery:
+    """Select the ERS that decides on each subject, and its number of faces."""
+    ers = func.avg(FACES.c.ers) if by_mean else func.max(FACES.c.ers)
     return (
-        select(FACES.c.subject_key, func.max(FACES.c.ers).label("best"), func.count().label("faces"))
+        select(FACES.c.subject_key, ers.label("best"), func.count().label("faces"))
         .where(FACES.c.gallery_key == gallery_key)
         .group_by(FACES.c.subject_key)
         .subquery()

@@ -151,7 +151,7 @@ def test_a_supported_tau_is_applied(server: RunningServer, filled: str) -> None:
     assert found.tau.supported, found
     assert found.tau.application.applied
     gallery = server.gallery("filled")
-    assert gallery.tau == found.tau.tau.value
+    assert (gallery.tau, gallery.tau_subjects) == (found.tau.tau.value, PEOPLE)
     assert gallery.etag == found.tau.application.etag
 
 
@@ -339,6 +339,18 @@ def test_a_preview_names_the_subjects_that_would_be_lost(
         pb.PreviewGammaGalleryRequest(gallery=f"galleries/{gallery}", gamma_gallery=0.0)
     )
     assert (opened.admitted_faces, opened.gained_subjects, opened.excluded_faces) == (1, 1, 0)
+
+
+def test_a_preview_of_a_gallery_of_templates_counts_subjects_by_their_mean(
+    server: RunningServer, new_gallery: Callable[..., str]
+) -> None:
+    gallery = new_gallery(subject_search=gallery_pb2.SUBJECT_SEARCH_TEMPLATE, gamma_gallery=0.2)
+    enroll(server, gallery, item("ann", axis(1)), item("ann", blurred(3)), item("bob", axis(2)))
+    answer = server.calibration.PreviewGammaGallery(
+        pb.PreviewGammaGalleryRequest(gallery=f"galleries/{gallery}", gamma_gallery=0.8)
+    )
+    assert [lost.subject.rpartition("/")[2] for lost in answer.lost] == ["ann"]
+    assert 0.5 < answer.lost[0].best_ers < 0.6
 
 
 def test_shutting_down_cancels_what_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
