@@ -1,5 +1,6 @@
 """`python -m tests.evidence`: all the evidence, from faces to docs/evidence.md."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.evidence.brightness import as_csv, brightness_groups
 from tests.evidence.document import MarkerBroken, named, with_tables
 from tests.evidence.places import MissingData, Places
 from tests.evidence.several import several_models, tau_table
+from tests.support.server import running_server, settings
 
 _ROOT = Path(__file__).parents[2]
 DOCUMENT = _ROOT / "docs" / "evidence.md"
@@ -75,7 +77,10 @@ def _evaluate(model: str, places: Places, resamples: int, show: "_Bars") -> Eval
         return evaluate(bench, protocols=("single",))
     groups = brightness_groups(bench, AlignedFaces.open(places.faces))
     measuring = show.of(f"{model}: measuring")
-    found = evaluate(bench, groups=groups, progress=lambda _, done, total: measuring(done, total))
+    with tempfile.TemporaryDirectory() as scratch, running_server(settings(Path(scratch))) as server:
+        found = evaluate(
+            bench, groups=groups, server=server.address, progress=lambda _, done, total: measuring(done, total)
+        )
     found = replace(found, tables=(*found.tables, tau_table(bench)))
     folder = places.folder / model
     write_file(folder / "groups.csv", as_csv(groups).encode())
