@@ -1,5 +1,6 @@
 """Galleries whose subjects are found by their ERS-weighted templates."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ ANN = "galleries/people/subjects/ann"
 
 
 @pytest.fixture
-def server(tmp_path: Path):
-    with Service(settings(tmp_path)) as service, RunningServer(service).channel:
-        yield RunningServer(service)
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with Service(settings(tmp_path)) as service:
+        running = RunningServer(service)
+        with running.channel:
+            yield running
 
 
 def make(server: RunningServer, **wanted: object) -> gallery_pb2.Gallery:

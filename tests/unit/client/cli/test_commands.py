@@ -80,6 +80,42 @@ def test_a_gallery_is_made_with_its_settings(invoke: Invoke, wire: WireServer) -
     assert "0.600 (default)" in result.stdout
 
 
+def test_a_gallery_is_made_to_be_searched_by_template(invoke: Invoke, wire: WireServer) -> None:
+    settings = gallery_pb2.Gallery(
+        subject_search=gallery_pb2.SUBJECT_SEARCH_TEMPLATE,
+        template_weighting=face_input_pb2.WEIGHTING_TOP_10_PERCENT,
+        template_media_pooling=True,
+        tau_subjects=20,
+    )
+    answered = gallery_pb2.Gallery()
+    answered.CopyFrom(GALLERY)
+    answered.MergeFrom(settings)
+    answered.warnings.append(gallery_pb2.GALLERY_WARNING_OUTGREW_TAU)
+    wire.answer("CreateGallery", pb.CreateGalleryResponse(gallery=answered))
+    options = "--profile p --tau 0.5 --subject-search template --template-weighting top_10_percent"
+    more = "--template-media-pooling --tau-subjects 20"
+    result = invoke("gallery", "create", "staff", *options.split(), *more.split())
+    assert result.exit_code == 0, result.stderr
+    (request,) = wire.received
+    assert isinstance(request, pb.CreateGalleryRequest)
+    settings.MergeFrom(gallery_pb2.Gallery(profile="profiles/p", tau=0.5))
+    assert request.gallery == settings
+    assert "template, weighting top_10_percent" in result.stdout
+    assert "more subjects than tau was chosen for" in result.stdout
+
+
+def test_the_search_and_the_subjects_of_tau_are_updated(invoke: Invoke, wire: WireServer) -> None:
+    wire.answer("UpdateGallery", pb.UpdateGalleryResponse(gallery=GALLERY))
+    options = "--subject-search best-face --tau-subjects default --no-template-media-pooling"
+    result = invoke("gallery", "update", "staff", *options.split())
+    assert result.exit_code == 0, result.stderr
+    (request,) = wire.received
+    assert isinstance(request, pb.UpdateGalleryRequest)
+    assert list(request.update_mask.paths) == ["subject_search", "tau_subjects", "template_media_pooling"]
+    best = gallery_pb2.SUBJECT_SEARCH_BEST_FACE
+    assert request.gallery == gallery_pb2.Gallery(name="galleries/staff", subject_search=best)
+
+
 def test_only_given_settings_are_updated_and_default_takes_one_back(invoke: Invoke, wire: WireServer) -> None:
     wire.answer("UpdateGallery", pb.UpdateGalleryResponse(gallery=GALLERY))
     result = invoke("gallery", "update", "staff", "--gamma", "default", "--margin", "0.1", "--no-store-images")
