@@ -67,16 +67,11 @@ def _groups(
     derived = [(look, derivation.derive(rows).vectors) for look, rows in chosen if len(rows)]
     centroids = np.asarray(built.profile.centroids, np.float32)
     derived.append((("UI centroid", _UI_COLOUR, "star", 15.0), centroids))
-    if built.recognizable_mean is not None:
-        derived.append((("mean of recognizable faces", 2, "star", 15.0), _mean_direction(built, derivation)))
+    # Where the mean is subtracted it becomes the origin, which is no direction.
+    if built.recognizable_mean is not None and built.profile.mean is None:
+        mean = np.asarray(built.recognizable_mean, np.float32)[None, :]
+        derived.append((("mean of recognizable faces", 2, "star", 15.0), mean))
     return derived
-
-
-def _mean_direction(built: BuiltProfile, derivation: Derivation) -> NDArray[np.float32]:
-    """Return the place of the mean direction; where the mean itself is subtracted, only its length is left of it."""
-    mean = np.asarray(built.recognizable_mean, np.float32)[None, :]
-    vectors: NDArray[np.float32] = derivation.derive(mean).vectors
-    return vectors
 
 
 def _people(faces: FaceSet) -> NDArray[np.int64]:

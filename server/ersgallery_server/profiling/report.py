@@ -114,10 +114,11 @@ def _map(built: BuiltProfile, material: Material, seed: int) -> Section:
     facts: list[tuple[str, str]] = []
     if built.mean_to_ui:
         cosines = ", ".join(f"{cosine:.3f}" for cosine in built.mean_to_ui)
-        facts.append(("mean of recognizable faces to the UI, cosine", cosines))
-    caption = (
-        "t-SNE by cosine distance keeps neighbours together; distances between groups mean little. The mean of "
-        "recognizable faces is another place than the UI centroid."
+        facts.append(("mean of recognizable faces to the UI, cosine before anything is subtracted", cosines))
+    caption = "t-SNE by cosine distance keeps neighbours together; distances between groups mean little. " + (
+        "The mean of recognizable faces is another place than the UI centroid."
+        if built.profile.mean is None
+        else "The mean of recognizable faces is subtracted: it is the origin here, and no point of this map."
     )
     blocks: tuple[Block, ...] = (Drawing(face_map(built, material, seed), caption),)
     return Section("People, their degraded views, and the UI", (*blocks, *([Facts(tuple(facts))] if facts else [])))

@@ -13,6 +13,8 @@ from ersgallery_client.cli.tables import fields, table
 from ersgallery_client.values.recognizability import Profile
 
 SCHEMA_VERSIONS = (1, 2)
+_MAX_DESCRIPTION_CHARACTERS = 4096
+_ESSENTIAL = ("date", "seed", "recognizer_sha256", "data", "command")
 
 
 @click.group("profile")
@@ -66,9 +68,19 @@ def create(session: Session, file: Path, name: str | None) -> None:
             centroids=content["centroids"],
             mean=content["mean"],
             gamma=content["gamma"],
-            description=content.get("description") or json.dumps(content.get("provenance", ""), ensure_ascii=False),
+            description=_description(content),
         )
     session.show(profile, lambda: render(profile))
+
+
+def _description(content: dict[str, Any]) -> str:
+    """Return how the profile was made: all that the file says, or the essential where that is too long."""
+    provenance = content.get("provenance", "")
+    whole = content.get("description") or json.dumps(provenance, ensure_ascii=False)
+    if len(whole) <= _MAX_DESCRIPTION_CHARACTERS or not isinstance(provenance, dict):
+        return str(whole)
+    short = {key: provenance[key] for key in _ESSENTIAL if key in provenance}
+    return json.dumps(short, ensure_ascii=False)[:_MAX_DESCRIPTION_CHARACTERS]
 
 
 def read_profile_file(path: Path) -> dict[str, Any]:

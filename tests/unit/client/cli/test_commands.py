@@ -241,6 +241,19 @@ def test_a_profile_is_made_from_a_file(invoke: Invoke, wire: WireServer, tmp_pat
     assert json.loads(request.profile.description) == {"command": "calibrate"}
 
 
+def test_a_long_provenance_is_shortened_to_what_a_server_takes(
+    invoke: Invoke, wire: WireServer, tmp_path: Path
+) -> None:
+    wire.answer("CreateProfile", recognizability.CreateProfileResponse(profile=PROFILE))
+    file = tmp_path / "profile.json"
+    provenance = {"command": "calibrate", "seed": 3, "figures": {str(i): i for i in range(2000)}}
+    file.write_text(json.dumps(PROFILE_FILE | {"provenance": provenance}))
+    assert invoke("profile", "create", file).exit_code == 0
+    (request,) = wire.received
+    assert isinstance(request, recognizability.CreateProfileRequest)
+    assert json.loads(request.profile.description) == {"seed": 3, "command": "calibrate"}
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
