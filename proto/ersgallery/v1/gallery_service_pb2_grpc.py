@@ -145,7 +145,8 @@ class GalleryServiceServicer(object):
 
     def UpdateGallery(self, request, context):
         """Changes settings. A new gamma, gamma_gallery, tau or margin holds for the next search; a new profile,
-        enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the old state until it is done.
+        enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the
+        old state until it is done.
         Errors: GALLERY_NOT_FOUND, ETAG_MISMATCH, PROFILE_NOT_FOUND, PROFILE_MODEL_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -48,7 +48,8 @@ class GalleryServiceStub:
         ersgallery.v1.gallery_service_pb2.UpdateGalleryResponse,
     ]
     """Changes settings. A new gamma, gamma_gallery, tau or margin holds for the next search; a new profile,
-    enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the old state until it is done.
+    enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the
+    old state until it is done.
     Errors: GALLERY_NOT_FOUND, ETAG_MISMATCH, PROFILE_NOT_FOUND, PROFILE_MODEL_MISMATCH.
     """
 
@@ -148,7 +149,8 @@ class GalleryServiceAsyncStub:
         ersgallery.v1.gallery_service_pb2.UpdateGalleryResponse,
     ]
     """Changes settings. A new gamma, gamma_gallery, tau or margin holds for the next search; a new profile,
-    enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the old state until it is done.
+    enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the
+    old state until it is done.
     Errors: GALLERY_NOT_FOUND, ETAG_MISMATCH, PROFILE_NOT_FOUND, PROFILE_MODEL_MISMATCH.
     """
 
@@ -256,7 +258,8 @@ class GalleryServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[ersgallery.v1.gallery_service_pb2.UpdateGalleryResponse, collections.abc.Awaitable[ersgallery.v1.gallery_service_pb2.UpdateGalleryResponse]]:
         """Changes settings. A new gamma, gamma_gallery, tau or margin holds for the next search; a new profile,
-        enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the old state until it is done.
+        enhance_features, subject_search or way of making templates re-scores and rebuilds first, and searches see the
+        old state until it is done.
         Errors: GALLERY_NOT_FOUND, ETAG_MISMATCH, PROFILE_NOT_FOUND, PROFILE_MODEL_MISMATCH.
         """
 

@@ -100,6 +100,24 @@ def test_enrolment_warns_of_a_template_below_the_gate(server: RunningServer) -> 
     assert not identify(server, "people", axis(1)).identification.candidates
 
 
+def test_a_template_without_a_direction_is_not_searched_and_is_warned_of(server: RunningServer) -> None:
+    make(server, gamma_gallery=0.7, template_weighting=face_input_pb2.WEIGHTING_UNIFORM)
+    enroll(server, "people", item("ann", axis(1)))
+    opposed = enroll(server, "people", item("ann", -axis(1))).outcomes[0].result
+    assert list(opposed.warnings) == [enrollment.ENROLLMENT_WARNING_SUBJECT_NOT_SEARCHABLE]
+    assert not identify(server, "people", axis(1)).identification.candidates
+    assert not enroll(server, "people", item("ann", axis(2))).outcomes[0].result.warnings
+    assert similarity(server, axis(2)) == pytest.approx(1.0)
+
+
+def test_a_subject_may_have_a_thousand_faces(server: RunningServer) -> None:
+    make(server, template_weighting=face_input_pb2.WEIGHTING_UNIFORM)
+    for _ in range(4):
+        enroll(server, "people", *(item("ann", axis(1)) for _ in range(250)))
+    enroll(server, "people", item("ann", axis(2)))
+    assert similarity(server, axis(2)) == pytest.approx(1 / np.sqrt(1 + 1000**2))
+
+
 def test_verification_compares_with_the_template(server: RunningServer) -> None:
     make(server, template_weighting=face_input_pb2.WEIGHTING_UNIFORM)
     enroll(server, "people", item("ann", axis(1)), item("ann", axis(2)))
