@@ -43,3 +43,16 @@ def share(holds: NDArray[np.bool_]) -> Figure | None:
 def number(value: float, digits: int = 4) -> Figure:
     """Return a plain number."""
     return Figure(value, percent=False, digits=digits)
+
+
+def fewer(before: Figure, after: Figure) -> Figure:
+    """Return by what share errors became fewer.
+
+    The interval is that of the two ends that lie furthest apart: both figures are of the same people, so it is too wide
+    rather than too narrow.
+    """
+    supported = before.supported and after.supported
+    if not before.value or before.low is None or before.high is None or after.low is None or after.high is None:
+        return Figure(0.0, supported=False, digits=1)
+    low = 1.0 - after.high / before.low if before.low else None
+    return Figure(1.0 - after.value / before.value, low, 1.0 - after.low / before.high, supported, digits=1)

@@ -150,13 +150,14 @@ def _decisions(
         notes=(
             (
                 f"{len(scene.enrolled)} people are enrolled, {DEGRADED_ENROLMENTS:.0%} of them by a degraded view; "
-                f"{int((enrolled.ers < bench.profile.gamma).sum())} enrolled faces are below gamma {bench.profile.gamma:.4f}."
+                f"{int((enrolled.ers < bench.profile.gamma).sum())} of their faces are below gamma "
+                f"{bench.profile.gamma:.4f}."
             ),
             (
                 f"tau {arms['off'].tau:.4f} is the one of FPIR {FPIR:.0%} of clear validation people against "
                 "clear ones; nothing of the test was seen."
             ),
-            "Lost by both gates: of the clear probes that are matched right without gates, those that are not with both.",
+            "Lost by both gates: of the clear probes matched right without gates, those that are not with both.",
         ),
     )
 

@@ -59,8 +59,8 @@ def run(bench: Bench) -> list[Table]:
             rows=tuple(rows),
             notes=(
                 (
-                    f"{len(derived)} faces in the background of photographs; nobody knows who they are, and a few may be "
-                    f"one person. Of {int(accepted.sum())} pairs accepted at the stricter tau {gated} have a side "
+                    f"{len(derived)} faces in the background of photographs; nobody knows who they are, and some may "
+                    f"be one person. Of {int(accepted.sum())} pairs accepted at the stricter tau {gated} have a side "
                     "below gamma."
                 ),
             ),

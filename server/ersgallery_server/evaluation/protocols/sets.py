@@ -11,7 +11,7 @@ from ersgallery_index.evaluation.rates import rate_of, wilson
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.measuring import figure
+from ersgallery_server.evaluation.measuring import fewer, figure
 from ersgallery_server.evaluation.plan import Part, Role
 from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Series, Table
 
@@ -54,8 +54,10 @@ def run(bench: Bench) -> list[Table]:
     pooled = {pooling: _pool(bench, sets, pooling) for pooling in _poolings()}
     trades = {pooling: _verify(bench, sets, faces) for pooling, faces in pooled.items()}
     note = (
-        f"{len(sets.references)} people with two sets from different photographs; each photograph gives its clean view and "
-        f"its degraded ones, {np.mean([len(rows) for rows in sets.members]):.1f} views a set on average.",
+        (
+            f"{len(sets.references)} people with two sets from different photographs; each photograph gives its clean "
+            f"view and its degraded ones, {np.mean([len(rows) for rows in sets.members]):.1f} views a set on average."
+        ),
     )
     return [
         _verification(bench, trades, note),
@@ -129,10 +131,7 @@ def _cells(trade: GammaTrade, row: int = 0) -> list[Figure]:
 
 
 def _fewer(before: list[Figure], after: list[Figure]) -> list[Figure]:
-    return [
-        Figure(1.0 - new.value / old.value if old.value else 0.0, supported=old.supported and new.supported, digits=1)
-        for old, new in zip(before, after, strict=True)
-    ]
+    return [fewer(old, new) for old, new in zip(before, after, strict=True)]
 
 
 def _verification(bench: Bench, trades: Mapping[_Pooling, GammaTrade], note: tuple[str, ...]) -> Table:
@@ -207,8 +206,11 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
         source="table 3",
         notes=(
             *note,
-            f"{len(references)} people are enrolled by one set; {len(probes) - non_mated} mated and {non_mated} non-mated "
-            "sets are searched; a mated set is found when its person is the best candidate at or above tau.",
+            (
+                f"{len(references)} people are enrolled by one set; {len(probes) - non_mated} mated and "
+                f"{non_mated} non-mated sets are searched; a mated set is found when its person is the best candidate at "
+                "or above tau."
+            ),
         ),
         charts=(Chart("det", "Open-set search of sets", "FPIR", "FNIR", tuple(lines), log_x=True, log_y=True),),
     )
