@@ -204,7 +204,7 @@ class DeviceFull(FailedPrecondition):
 
 
 class CalibrationFailed(FailedPrecondition):
-    """The faces do not yield a threshold or a profile; metadata["calibration_reason"] is a stable word for the cause."""
+    """The faces yield no threshold or profile; metadata["calibration_reason"] is a stable word for the cause."""
 
 
 class Unavailable(GalleryError):

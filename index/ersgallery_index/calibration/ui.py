@@ -188,7 +188,7 @@ def _checks(pool: FaceSet, vectors: Float64, found: UiClusters, rules: UiRules) 
             _joined(pool, found, rules),
             rules.max_joined,
             "of all faces are joined here or at a distance 0.1 more",
-            "the labels tell more",
+            "labels decide instead",
         ),
         at_least("kinds", kinds, float(min(rules.min_kinds, len(pool.kind_names))), "kinds of degradation are in it"),
         at_least(

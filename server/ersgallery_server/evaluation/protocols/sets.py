@@ -208,8 +208,8 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
             *note,
             (
                 f"{len(references)} people are enrolled by one set; {len(probes) - non_mated} mated and "
-                f"{non_mated} non-mated sets are searched; a mated set is found when its person is the best candidate at "
-                "or above tau."
+                f"{non_mated} non-mated sets are searched; a mated set is found when its person is the best "
+                "candidate at or above tau."
             ),
         ),
         charts=(Chart("det", "Open-set search of sets", "FPIR", "FNIR", tuple(lines), log_x=True, log_y=True),),
