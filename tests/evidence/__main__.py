@@ -22,7 +22,7 @@ from tests.evidence.beyond_faces.run import run as beyond_faces
 from tests.evidence.brightness import as_csv, brightness_groups
 from tests.evidence.document import MarkerBroken, named, with_tables
 from tests.evidence.places import MissingData, Places
-from tests.evidence.several import several_models, tau_table
+from tests.evidence.several import reused_ui_sets, several_models, tau_table
 from tests.support.server import running_server, settings
 
 _ROOT = Path(__file__).parents[2]
@@ -94,7 +94,8 @@ def _tables(evaluations: dict[str, Evaluation], places: Places, *, beyond: bool,
     """Measure what belongs to no single model."""
     figure_5 = several_models(evaluations)
     write_file(places.folder / "figure5.svg", draw(figure_5.charts[0]).encode())
-    tables = {"F5": figure_5}
+    chosen = {model: evaluations[model].bench for model in MODELS if model in evaluations}
+    tables = {"F5": figure_5, "T4b": reused_ui_sets(chosen)}
     if beyond:
         found = beyond_faces(
             places.folder, 0, lambda what, done, total: show.of(f"beyond faces: {what}")(done, total or 0)

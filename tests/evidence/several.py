@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 
 import numpy as np
+from ersgallery_index.calibration import BuildPlan, build_profile_from_ui_set, compare_centroids
+from ersgallery_index.calibration.centres import centred, direction
 from ersgallery_index.calibration.tau_experiment import TauPlan, summarize, tau_experiment
-from ersgallery_server.evaluation.bench import Bench
+from ersgallery_server.evaluation.bench import Bench, face_set, making, validating
 from ersgallery_server.evaluation.corpus import Corpus
+from ersgallery_server.evaluation.measuring import number
 from ersgallery_server.evaluation.plan import Part, Role
+from ersgallery_server.evaluation.protocols.sources import WORTH, worth
 from ersgallery_server.evaluation.runner import Evaluation
 from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Series, Table
 
@@ -33,6 +37,45 @@ def several_models(evaluations: Mapping[str, Evaluation]) -> Table:
         source="figure 5",
         charts=(chart,),
     )
+
+
+def reused_ui_sets(benches: Mapping[str, Bench]) -> Table:
+    """Build each model's profile from the UI set that another model found, without clustering (section 3.3)."""
+    rows: list[tuple[Entry, ...]] = []
+    for model, bench in benches.items():
+        rows.append((model, "its own", len(bench.profile.centroids), number(0.0), *worth(bench, bench.profile)))
+        rows += [(model, other, *_reused(bench, giver)) for other, giver in benches.items() if other != model]
+    return Table(
+        key="T4b",
+        title="The UI set of another model reused, without clustering",
+        columns=("model", "UI set of", "K", "centroid distance", *WORTH),
+        rows=tuple(rows),
+        source="section 3.3",
+        notes=(
+            "The same images: those in which the unrecognizable faces of the giving model gather, embedded anew.",
+            "Centroid distance: cosine distance between the mean of the given set and that of the model's own.",
+        ),
+    )
+
+
+def _reused(bench: Bench, giver: Bench) -> list[Entry]:
+    """Return what a profile from another model's UI set is; the corpora show the same views in the same order."""
+    if bench.corpus.names != giver.corpus.names:
+        raise ValueError("the corpora of the two models do not show the same views")
+    used = making(bench.corpus, bench.plan)
+    rows = np.flatnonzero(used)
+    given = rows[giver.built.ui_members]
+    built = build_profile_from_ui_set(
+        bench.corpus.model,
+        face_set(bench.corpus, np.isin(np.arange(len(bench.corpus)), given)),
+        face_set(bench.corpus, used & bench.corpus.clean & ~np.isin(np.arange(len(bench.corpus)), given)),
+        face_set(bench.corpus, validating(bench.corpus, bench.plan)),
+        BuildPlan(max_clean_below=bench.plan.max_clean_below, seed=bench.plan.seed),
+    )
+    own = rows[bench.built.ui_members]
+    means = [direction(centred(bench.corpus.rows[part], bench.profile.mean))[None, :] for part in (own, given)]
+    distance = compare_centroids(means[0], means[1]).greatest
+    return [len(built.profile.centroids), number(distance), *worth(bench, built.profile)]
 
 
 def tau_table(bench: Bench) -> Table:

@@ -28,6 +28,9 @@ from ersgallery_server.evaluation.tables import Entry, Figure, Table
 
 FARS = (1e-5, 1e-4, 1e-3)
 
+WORTH = ("gamma", "AUC", "AUC of bystanders", *(f"FRR at FAR {far:g}" for far in FARS))
+"""The columns of what a profile is worth."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Way:
@@ -52,7 +55,7 @@ def _sources(bench: Bench) -> Table:
     for (name, members), source in zip(found, compared, strict=True):
         profile = _with_gamma(bench, direction(centred(members, mean))[None, :], mean)
         distance = 0.0 if name == first else source.distances[first]
-        rows.append((name, source.faces, number(source.inside), number(distance), *_worth(bench, profile)))
+        rows.append((name, source.faces, number(source.inside), number(distance), *worth(bench, profile)))
     return Table(
         key="T4",
         title="UI centroids from several sources",
@@ -61,10 +64,7 @@ def _sources(bench: Bench) -> Table:
             "faces",
             "cosine distance inside",
             "distance to the first",
-            "gamma",
-            "AUC",
-            "AUC of bystanders",
-            *(f"FRR at FAR {far:g}" for far in FARS),
+            *WORTH,
         ),
         rows=tuple(rows),
         source="table 4",
@@ -118,7 +118,7 @@ def _ablation(bench: Bench) -> Table:
             rows.append((f"{way.name}: {way.failed}", None, None, None, None, None, *(None for _ in FARS)))
             continue
         centring = "yes" if way.profile.mean is not None else "no"
-        rows.append((way.name, len(way.profile.centroids), centring, *_worth(bench, way.profile)))
+        rows.append((way.name, len(way.profile.centroids), centring, *worth(bench, way.profile)))
     return Table(
         key="ablation",
         title="What each choice of the profile is worth",
@@ -126,10 +126,7 @@ def _ablation(bench: Bench) -> Table:
             "profile",
             "K",
             "centred",
-            "gamma",
-            "AUC",
-            "AUC of bystanders",
-            *(f"FRR at FAR {far:g}" for far in FARS),
+            *WORTH,
         ),
         rows=tuple(rows),
         notes=("Choices were made on validation people; these figures are of the test, and of bystanders.",),
@@ -169,7 +166,7 @@ def _with_gamma(bench: Bench, centroids: NDArray[np.float64], mean: NDArray[np.f
     return Profile(bench.corpus.model, centroids, largest_gamma(ers, bench.plan.max_clean_below), mean)
 
 
-def _worth(bench: Bench, profile: Profile) -> list[Entry]:
+def worth(bench: Bench, profile: Profile) -> list[Entry]:
     """Return gamma, AUC of degraded test faces and of bystanders, and FRR of T1's pairs."""
     corpus, mixed = bench.corpus, bench.mixed
     derivation = Derivation(profile)
