@@ -32,6 +32,7 @@ FACES is a tar file or a folder of clean, aligned 112 x 112 faces named identity
 faces of poor quality. An .npz file has an array embedding (n, d) and, each (n,), identity, kind (GAUSSIAN_BLUR, ...;
 CLEAN for a clean face) and severity. People are dealt into three parts: 30 % make the profile, 20 % choose gamma and
 tau, and 50 % are the test. With --profile nothing is made, and the test stays the same people.
+
 \b
 Protocols, by name or by table:
   single (T1, T10)           single photographs, clean and degraded, in pairs
@@ -41,7 +42,7 @@ Protocols, by name or by table:
   sources (T4), trade (T11)  UI centroids from several sources; error against gamma
   harm, service              degraded strangers and degraded enrolments, here and through --server
   bias                       by group (--groups: a CSV that begins with identity,age,... or photograph,...)
-\b
+
 --out gets summary.json (all figures), tables.md and index.html (with charts). A figure with fewer than 10 expected
 errors is marked with a dagger; UNSURE stays in every denominator, and is an error where somebody should have been
 recognized.
@@ -107,9 +108,18 @@ class _Request:
         if self.embeddings and self.cache:
             raise click.UsageError("--cache keeps embeddings of --faces")
         try:
-            choose_protocols(self.protocols)
+            chosen = choose_protocols(self.protocols)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+        # Known before the faces are embedded, which takes minutes.
+        needs = {
+            "service": ("--server", self.server),
+            "bias": ("--groups", self.groups),
+            "natural": ("--wild", self.wild),
+        }
+        for protocol, (option, given) in needs.items():
+            if self.protocols and protocol in chosen and given is None:
+                raise click.UsageError(f"the protocol {protocol} needs {option}")
 
     @contextlib.contextmanager
     def bar(self, what: str) -> Iterator[Callable[[int, int], None] | None]:

@@ -35,7 +35,7 @@ def test_one_protocol_writes_json_markdown_and_a_page(kept: Path, tmp_path: Path
 def test_groups_are_measured_and_a_missing_server_is_said(kept: Path, tmp_path: Path) -> None:
     groups = tmp_path / "groups.csv"
     groups.write_text("identity,side\n" + "".join(f"p{who:04},{'lr'[who % 2]}\n" for who in range(600)))
-    result = evaluate("--embeddings", kept, "--groups", groups, "--protocol", "bias", "--protocol", "service")
+    result = evaluate("--embeddings", kept, "--groups", groups, "--resamples", "20")
     assert result.exit_code == 0, result.output
     assert "Recognizability and errors by side" in result.stdout
     assert "not measured: service: no server was named" in result.stdout
@@ -47,6 +47,8 @@ def test_groups_are_measured_and_a_missing_server_is_said(kept: Path, tmp_path: 
         ((), "give one of --faces and --embeddings"),
         (("--embeddings", "{kept}", "--faces", "{kept}"), "give one of --faces and --embeddings"),
         (("--embeddings", "{kept}", "--protocol", "T99"), "there is no protocol T99"),
+        (("--embeddings", "{kept}", "--protocol", "service"), "the protocol service needs --server"),
+        (("--embeddings", "{kept}", "--protocol", "bias"), "the protocol bias needs --groups"),
         (("--embeddings", "{kept}", "--cache", "somewhere"), "--cache keeps embeddings of --faces"),
     ],
 )
@@ -84,5 +86,6 @@ def test_bad_embeddings_end_in_one_sentence_and_write_nothing(
 
 def test_help_teaches_the_protocols_and_the_inputs() -> None:
     text = CliRunner().invoke(main, ["evaluate", "--help"]).output
+    assert "\n    bias                       by group" in text
     for word in ("T1, T10", "--groups", "identity/photograph.jpg", "summary.json", "UNSURE"):
         assert word in text
