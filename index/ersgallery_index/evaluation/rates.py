@@ -32,7 +32,8 @@ def wilson(count: int, trials: int) -> Rate:
     scale = 1.0 + _Z * _Z / trials
     centre = (share + _Z * _Z / (2 * trials)) / scale
     half = _Z * math.sqrt(share * (1.0 - share) / trials + _Z * _Z / (4 * trials * trials)) / scale
-    return Rate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return Rate(share, low, high, supported=count >= FEWEST_ERRORS)
 
 
 def draw_people(people: NDArray[np.int64], resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -43,10 +44,18 @@ def draw_people(people: NDArray[np.int64], resamples: int, rng: np.random.Genera
 
 
 def by_people(errors: NDArray[np.bool_], people: NDArray[np.int64], resamples: int, rng: np.random.Generator) -> Rate:
-    """Return the share of (n,) trials that are errors, with an interval by bootstrap over the people (n,) they show."""
+    """Return the share of (n,) trials that are errors, with an interval by bootstrap over the people (n,) they show.
+
+    Where all trials or none are errors no resample differs, and the interval is Wilson's of as many trials as people.
+    """
+    count = int(errors.sum())
+    if count in {0, len(errors)}:
+        shown = len(np.unique(people))
+        apart = wilson(shown if count else 0, shown)
+        return Rate(apart.value, apart.low, apart.high, supported=count >= FEWEST_ERRORS)
     drawn = draw_people(people, resamples, rng)
     shares = (drawn @ errors.astype(np.float64)) / np.maximum(drawn.sum(axis=1), 1)
-    return rate_of(float(errors.mean()), shares, supported=int(errors.sum()) >= FEWEST_ERRORS)
+    return rate_of(float(errors.mean()), shares, supported=count >= FEWEST_ERRORS)
 
 
 def rate_of(value: float, drawn: Float64, *, supported: bool = True) -> Rate:

@@ -6,7 +6,7 @@ import numpy as np
 from ersgallery_index import Derivation
 from ersgallery_index.calibration import auc
 from ersgallery_index.calibration.gamma import gamma_trade
-from ersgallery_index.evaluation.rates import wilson
+from ersgallery_index.evaluation.rates import FEWEST_ERRORS, Rate, draw_people, rate_of
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
@@ -29,21 +29,25 @@ def run(bench: Bench) -> list[Table]:
         faces_of(bench, clean), corpus.identities[clean], gammas=(0.0,), fars=FARS, seed=bench.plan.seed
     )
     passes = derived.usable & (derived.ers >= bench.profile.gamma)
-    first, second = np.triu_indices(len(derived), 1)
-    scores = (derived.vectors @ derived.vectors.T)[first, second]
+    among = derived.vectors @ derived.vectors.T
+    np.fill_diagonal(among, -np.inf)
+    references = faces_of(bench, clean)
+    known = references.passes(bench.profile.gamma)
+    against = derived.vectors @ references.vectors.T
     rows: list[tuple[Entry, ...]] = []
     for cell in sorted(trade.rows[0].cells, key=lambda each: each.far):
-        accepted = scores >= cell.tau
-        kept = accepted & passes[first] & passes[second]
+        where = f"at the tau of FAR {cell.far:g} of clean faces"
+        arms = (among >= cell.tau, (among >= cell.tau) & passes[:, None] & passes)
+        rows.append((f"pairs of bystanders {where}", *(figure(_among(bench, arm), digits=3) for arm in arms)))
+        arms = (against >= cell.tau, (against >= cell.tau) & passes[:, None] & known)
         rows.append(
             (
-                f"pairs of bystanders at the tau of FAR {cell.far:g} of clean faces",
-                figure(wilson(int(accepted.sum()), len(accepted)), digits=3),
-                figure(wilson(int(kept.sum()), len(kept)), digits=3),
+                f"bystanders against clean test faces {where}",
+                *(figure(_against(bench, arm, corpus.identities[clean]), digits=3) for arm in arms),
             )
         )
-    accepted = scores >= max(cell.tau for cell in trade.rows[0].cells)
-    gated = int((accepted & ~(passes[first] & passes[second])).sum())
+    accepted = np.triu(among >= max(cell.tau for cell in trade.rows[0].cells))
+    gated = int((accepted & ~(passes[:, None] & passes)).sum())
     rows.append(("bystanders UNSURE", None, share(~passes)))
     sharp = bench.wild.sharpness
     for low, high in _bands(sharp):
@@ -63,9 +67,33 @@ def run(bench: Bench) -> list[Table]:
                     f"be one person. Of {int(accepted.sum())} pairs accepted at the stricter tau {gated} have a side "
                     "below gamma."
                 ),
+                (
+                    "Intervals of pairs are by bootstrap over faces, and over people for test faces: every face is in "
+                    "many pairs."
+                ),
             ),
         )
     ]
+
+
+def _among(bench: Bench, accepted: NDArray[np.bool_]) -> Rate:
+    """Return the share of all pairs of n faces that are accepted (n, n), with an interval by bootstrap over faces."""
+    faces = len(accepted)
+    times = draw_people(np.arange(faces), bench.plan.resamples, bench.rng("natural")).astype(np.float32)
+    hits = ((times @ accepted.astype(np.float32)) * times).sum(axis=1, dtype=np.float64)
+    pairs = times.sum(axis=1, dtype=np.float64) ** 2 - (times**2).sum(axis=1, dtype=np.float64)
+    count = int(accepted.sum())
+    return rate_of(count / (faces * (faces - 1)), hits / pairs, supported=count // 2 >= FEWEST_ERRORS)
+
+
+def _against(bench: Bench, accepted: NDArray[np.bool_], people: NDArray[np.int64]) -> Rate:
+    """Return the share of pairs (n, m) that are accepted; both the n faces and the people of the m are drawn."""
+    rng = bench.rng("natural")
+    left = draw_people(np.arange(len(accepted)), bench.plan.resamples, rng).astype(np.float32)
+    right = draw_people(people, bench.plan.resamples, rng).astype(np.float32)
+    hits = ((left @ accepted.astype(np.float32)) * right).sum(axis=1, dtype=np.float64)
+    pairs = left.sum(axis=1, dtype=np.float64) * right.sum(axis=1, dtype=np.float64)
+    return rate_of(float(accepted.mean()), hits / pairs, supported=int(accepted.sum()) >= FEWEST_ERRORS)
 
 
 def _bands(values: NDArray[np.float64]) -> list[tuple[float, float]]:

@@ -39,3 +39,15 @@ def test_few_errors_do_not_support_a_figure() -> None:
     people = np.arange(100)
     assert not by_people(people < 9, people, 20, np.random.default_rng(0)).supported
     assert by_people(people < 10, people, 20, np.random.default_rng(0)).supported
+
+
+def test_wilsons_figure_of_few_errors_is_marked_too() -> None:
+    assert [wilson(count, 1000).supported for count in (0, 9, 10)] == [False, False, True]
+
+
+def test_no_error_at_all_still_has_an_interval_of_as_many_trials_as_people() -> None:
+    people = np.repeat(np.arange(50), 4)
+    none = by_people(np.zeros(200, np.bool_), people, 20, np.random.default_rng(0))
+    every = by_people(np.ones(200, np.bool_), people, 20, np.random.default_rng(0))
+    assert (none.value, none.low, none.high, none.supported) == (0.0, 0.0, wilson(0, 50).high, False)
+    assert (every.value, every.low, every.high, every.supported) == (1.0, wilson(50, 50).low, 1.0, True)
