@@ -62,7 +62,7 @@ check-stubs: .venv-stubs/ready $(VENV)/ready
 .venv-floor/ready: requirements/floor.txt pyproject.toml
 	$(PYTHON) -m venv .venv-floor
 	.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint requirements/floor.txt --editable '.[server,cpu,postgres]' pytest pytest-timeout hypothesis scipy
+		--constraint requirements/floor.txt --editable '.[server,cpu,postgres,calibration]' pytest pytest-timeout hypothesis scipy
 	touch $@
 
 check-floor: .venv-floor/ready ## Run the quick tests with the oldest supported libraries.

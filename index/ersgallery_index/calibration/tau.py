@@ -29,7 +29,7 @@ from ersgallery_index.calibration.estimates import Estimate, ThresholdWarning
 from ersgallery_index.calibration.extremes import LEAST_EXCEEDANCES, TailRule, larger_block, too_few_probes
 from ersgallery_index.calibration.fpir_fit import GROUPS, FpirFit, Progress, Spread
 from ersgallery_index.calibration.non_mated import NonMatedScores
-from ersgallery_index.calibration.tau_warnings import UNSUPPORTED, tau_warnings
+from ersgallery_index.calibration.tau_warnings import UNSUPPORTED, tau_warnings, wide_interval
 from ersgallery_index.errors import CalibrationFailed
 
 __all__ = ["GROUPS", "Estimate", "TauChoice", "ThresholdWarning", "choose_tau", "fpir_at", "outgrown"]
@@ -87,12 +87,13 @@ def choose_tau(
     tau = fit.tau_at(target_fpir)
     spread = Spread.of(scores, fit, target_fpir, tau, rule, seed, progress or _ignore)
     best = spread.best_of_block(fit.maxima.exceeded(tau))
-    warnings = tau_warnings(scores, fit, target_fpir, tau)
+    fpir = _fpir(best, fit.share, gallery_size / fit.maxima.block)
+    warnings = (*tau_warnings(scores, fit, target_fpir, tau), *wide_interval(target_fpir, fpir))
     return TauChoice(
         tau=spread.tau_interval(tau),
         target_fpir=target_fpir,
         gallery_size=gallery_size,
-        fpir=_fpir(best, fit.share, gallery_size / fit.maxima.block),
+        fpir=fpir,
         calibration_subjects=scores.gallery_subjects,
         extrapolation=gallery_size / scores.gallery_subjects,
         probes=scores.probes,

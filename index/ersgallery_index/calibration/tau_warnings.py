@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ersgallery_index.calibration.estimates import ThresholdWarning
+from ersgallery_index.calibration.estimates import Estimate, ThresholdWarning
 from ersgallery_index.calibration.extremes import block_chances
 from ersgallery_index.calibration.fpir_fit import FpirFit
 from ersgallery_index.calibration.non_mated import NonMatedScores
@@ -13,10 +13,33 @@ FEWEST_IDENTITIES = 100
 _WORST_MISFIT = 1.36
 _MISSED_SHARE = 0.1
 
+WIDEST_INTERVAL = 10.0
+
 UNSUPPORTED = frozenset(
-    ("FEW_FALSE_POSITIVES", "FAR_EXTRAPOLATION", "FEW_IDENTITIES", "POOR_FIT", "FEW_NEIGHBOURS", "TAU_OUT_OF_RANGE")
+    (
+        "FEW_FALSE_POSITIVES",
+        "FAR_EXTRAPOLATION",
+        "FEW_IDENTITIES",
+        "POOR_FIT",
+        "FEW_NEIGHBOURS",
+        "TAU_OUT_OF_RANGE",
+        "WIDE_INTERVAL",
+    )
 )
 """Codes of which any one means that the data cannot support the target."""
+
+
+def wide_interval(target: float, fpir: Estimate) -> tuple[ThresholdWarning, ...]:
+    """Return a warning where the FPIR to expect may be many times the target."""
+    if fpir.high <= WIDEST_INTERVAL * target:
+        return ()
+    return (
+        ThresholdWarning(
+            "WIDE_INTERVAL",
+            f"the FPIR to expect lies between {fpir.low:.2g} and {fpir.high:.2g}: more than {WIDEST_INTERVAL:g} times "
+            "the target is possible; look for people under two names, or measure on more people",
+        ),
+    )
 
 
 def tau_warnings(scores: NonMatedScores, fit: FpirFit, target: float, tau: float) -> tuple[ThresholdWarning, ...]:

@@ -264,8 +264,8 @@ class CalibrateGammaRequest(google.protobuf.message.Message):
     pick_far: builtins.float
     """The FAR at which gamma is picked, one of `fars`; unset: the least that the number of pairs supports."""
     apply: builtins.bool
-    """Set the gallery's gamma to the pick, where the pick is supported and the gallery's settings have not changed since
-    the call.
+    """Set the gallery's gamma to the pick, where the pick is supported and above 0 (clean faces alone show no need of a gate) and
+    the gallery's settings have not changed since the call.
     """
     @property
     def faces(self) -> global___LabelledEmbeddings:

@@ -54,7 +54,12 @@ class GammaTask:
         application = None
         if self.apply:
             pick = trade.pick
+            # A pick of 0 says that these faces show no need of a gate, as clean ones always do; others may come.
             application = apply_setting(
-                galleries, self.gallery, record.version, {"gamma": pick.gamma}, supported=pick.supported
+                galleries,
+                self.gallery,
+                record.version,
+                {"gamma": pick.gamma},
+                supported=pick.supported and pick.gamma > 0.0,
             )
         return GammaResult(trade, application)
