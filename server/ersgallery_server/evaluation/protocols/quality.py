@@ -17,11 +17,6 @@ from ersgallery_server.evaluation.tables import Table
 _IMPOSTOR_STEP = 50
 
 
-def run(bench: Bench) -> list[Table]:
-    """Verify all pairs of clean test faces without and with the gate."""
-    return [clean_pairs(bench)]
-
-
 def clean_pairs(bench: Bench) -> Table:
     """Return accuracy and FRR at FAR of all pairs of clean test faces without and with the gate."""
     plan, gamma = bench.plan, bench.profile.gamma
