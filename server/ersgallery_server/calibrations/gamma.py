@@ -53,6 +53,7 @@ class GammaTask:
         )
         application = None
         if self.apply:
+            progress(1, 1)  # the last chance of a cancel: what is applied stays
             pick = trade.pick
             # A pick of 0 says that these faces show no need of a gate, as clean ones always do; others may come.
             application = apply_setting(

@@ -64,6 +64,7 @@ class TauTask:
         choice = choose_tau(scores, self.target_fpir, self.gallery_size or subjects, progress=progress)
         application = None
         if self.apply:
+            progress(1, 1)  # the last chance of a cancel: what is applied stays
             fields = {"tau": choice.tau.value, "tau_subjects": choice.gallery_size}
             application = apply_setting(
                 galleries, self.gallery, self.record.version, fields, supported=choice.supported

@@ -7,7 +7,6 @@ operation found is applied or read by its caller, and a restart forgets it.
 import datetime as dt
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,7 +39,7 @@ class Operations:
         self._now = now or (lambda: dt.datetime.now(dt.UTC))
         self._changed = threading.Condition()
         self._operations: dict[str, Operation] = {}
-        self._works: deque[tuple[str, Work]] = deque()
+        self._works: dict[str, Work] = {}
         self._cancelled: set[str] = set()
         self._waiters = 0
         self._closed = False
@@ -61,7 +60,7 @@ class Operations:
                 raise OperationsFull(self._limits.max_unfinished)
             operation = Operation(uuid.uuid4().hex, kind, gallery_id, self._now())
             self._operations[operation.operation_id] = operation
-            self._works.append((operation.operation_id, work))
+            self._works[operation.operation_id] = work
             self._changed.notify_all()
             return operation
 
@@ -107,6 +106,7 @@ class Operations:
         with self._changed:
             if self._get(operation_id).state is State.RUNNING:
                 self._cancelled.add(operation_id)
+            self._works.pop(operation_id, None)
             del self._operations[operation_id]
             self._changed.notify_all()
 
@@ -127,31 +127,38 @@ class Operations:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while (taken := self._take()) is not None:
-            operation_id, work = taken
-            try:
-                outcome: dict[str, Any] = {"state": State.SUCCEEDED, "result": work(self._progress_of(operation_id))}
-            except OperationCancelled as cancelled:
-                outcome = {"state": State.CANCELLED, "error": cancelled}
-            except Exception as error:  # noqa: BLE001 - who asks for the operation gets it, the thread lives on
-                log.info("an operation failed", operation=operation_id, error=repr(error))
-                outcome = {"state": State.FAILED, "error": error}
-            with self._changed:
-                self._cancelled.discard(operation_id)
-                self._end(operation_id, **outcome)
+        while self._run_next():
+            pass
+
+    def _run_next(self) -> bool:
+        """Run the next work and return whether there was one; nothing of it stays behind in this thread."""
+        taken = self._take()
+        if taken is None:
+            return False
+        operation_id, work = taken
+        try:
+            outcome: dict[str, Any] = {"state": State.SUCCEEDED, "result": work(self._progress_of(operation_id))}
+        except OperationCancelled as cancelled:
+            outcome = {"state": State.CANCELLED, "error": cancelled}
+        except Exception as error:  # noqa: BLE001 - who asks for the operation gets it, the thread lives on
+            log.info("an operation failed", operation=operation_id, error=repr(error))
+            outcome = {"state": State.FAILED, "error": error}
+        with self._changed:
+            self._cancelled.discard(operation_id)
+            self._end(operation_id, **outcome)
+        return True
 
     def _take(self) -> tuple[str, Work] | None:
-        """Return the next work that was not cancelled or deleted; None after close."""
+        """Return the next work, of an operation that waits; None after close."""
         with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._closed or bool(self._works))
-                if self._closed:
-                    return None
-                operation_id, work = self._works.popleft()
-                found = self._operations.get(operation_id)
-                if found is not None and found.state is State.WAITING:
-                    self._operations[operation_id] = replace(found, state=State.RUNNING, start_time=self._now())
-                    return operation_id, work
+            self._changed.wait_for(lambda: self._closed or bool(self._works))
+            if self._closed:
+                return None
+            operation_id = next(iter(self._works))
+            work = self._works.pop(operation_id)
+            waiting = self._operations[operation_id]
+            self._operations[operation_id] = replace(waiting, state=State.RUNNING, start_time=self._now())
+            return operation_id, work
 
     def _progress_of(self, operation_id: str) -> Progress:
         def report(done: int, total: int) -> None:
@@ -164,6 +171,8 @@ class Operations:
         return report
 
     def _end(self, operation_id: str, state: State, *, result: object = None, error: Exception | None = None) -> None:
+        # The faces that it would have worked on go with it.
+        self._works.pop(operation_id, None)
         if found := self._operations.get(operation_id):
             self._operations[operation_id] = replace(
                 found, state=state, end_time=self._now(), result=result, error=error

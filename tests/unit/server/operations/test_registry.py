@@ -1,7 +1,9 @@
 """Operations run one after another, report, end when they are asked to, and are forgotten in time."""
 
 import datetime as dt
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -145,3 +147,19 @@ def test_closing_cancels_all_and_takes_no_more(clock: Clock) -> None:
     assert operations.get(waiting.operation_id).state is State.CANCELLED
     with pytest.raises(ShuttingDown):
         operations.start(KIND, "g", held)
+
+
+def test_nothing_of_the_faces_stays_after_a_work_has_ended_or_was_taken_back(operations: Operations) -> None:
+    held, waiting, done = Held(), Held(), Held()
+    done.released.set()
+    kept = [weakref.ref(work) for work in (held, waiting, done)]
+    ended(operations, operations.start(KIND, "g", done))
+    running = operations.start(KIND, "g", held)
+    assert held.begun.wait(WAIT_S)
+    operations.delete(operations.start(KIND, "g", waiting).operation_id)
+    held.released.set()
+    ended(operations, running)
+    operations.delete(running.operation_id)
+    del held, waiting, done
+    gc.collect()
+    assert [reference() for reference in kept] == [None, None, None]
