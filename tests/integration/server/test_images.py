@@ -57,7 +57,7 @@ def without_a_face() -> bytes:
 
 def blurred(photograph: bytes) -> bytes:
     image = Image.open(io.BytesIO(photograph)).convert("RGB")
-    return as_jpeg(image.filter(ImageFilter.GaussianBlur(7)))
+    return as_jpeg(image.filter(ImageFilter.GaussianBlur(9)))
 
 
 def create(server: RunningServer, gallery_id: str, **fields: object) -> str:

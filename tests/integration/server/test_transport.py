@@ -292,7 +292,7 @@ def test_a_drain_that_takes_too_long_ends_all_the_same(tmp_path: Path) -> None:
     held = Held(server.service._galleries.get("g")._actor.ask)
     call = server.identification.Identify.future(pb.IdentifyRequest(gallery="galleries/g", probe=probe(axis(1))))
     wait_until(lambda: len(service._galleries.get("g")._actor._queue._jobs) == 1)
-    threading.Timer(1.0, held.let_go).start()
+    threading.Timer(3.0, held.let_go).start()
     with capture_logs() as logs:
         service.__exit__(None, None, None)
     assert "calls were still under way at the end of the drain" in [entry["event"] for entry in logs]
