@@ -48,8 +48,8 @@ def number(value: float, digits: int = 4) -> Figure:
 def fewer(before: Figure, after: Figure) -> Figure:
     """Return by what share errors became fewer.
 
-    The interval is that of the two ends that lie furthest apart: both figures are of the same people, so it is too wide
-    rather than too narrow.
+    The interval is that of the two ends that lie furthest apart, for both figures are of the same people. It knows no
+    more than they do: where theirs hold tau fixed, it is too narrow at a FAR that few pairs decide.
     """
     supported = before.supported and after.supported
     if not before.value or before.low is None or before.high is None or after.low is None or after.high is None:

@@ -31,13 +31,10 @@ from ersgallery_client import (
     EnrollmentReason,
     EnrollmentWarning,
     GalleryClient,
-    GalleryWarning,
     LowErsPolicy,
     SearchPolicy,
     SeveralFacesPolicy,
-    SubjectSearch,
     UnsureReason,
-    Weighting,
     errors,
 )
 from google.protobuf.message import Message
@@ -123,43 +120,6 @@ def test_update_gallery_masks_what_is_given_and_none_is_a_default(client: Galler
     assert request.gallery == gallery_pb2.Gallery(
         name="galleries/g", tau=0.25, several_faces=face_input.SEVERAL_FACES_POLICY_LARGEST, etag="e1"
     )
-
-
-def test_the_settings_of_templates_are_sent_and_read(client: GalleryClient, wire: WireServer) -> None:
-    settings = gallery_pb2.Gallery(
-        subject_search=gallery_pb2.SUBJECT_SEARCH_TEMPLATE,
-        template_weighting=face_input.WEIGHTING_TOP_1,
-        template_media_pooling=True,
-        tau_subjects=500,
-    )
-    answered = gallery_pb2.Gallery()
-    answered.CopyFrom(GALLERY)
-    answered.MergeFrom(settings)
-    answered.warnings.append(gallery_pb2.GALLERY_WARNING_OUTGREW_TAU)
-    wire.answer("CreateGallery", gallery.CreateGalleryResponse(gallery=answered))
-    wire.answer("UpdateGallery", gallery.UpdateGalleryResponse(gallery=GALLERY))
-    made = client.create_gallery(
-        "g",
-        profile="sface",
-        tau=0.5,
-        subject_search=SubjectSearch.TEMPLATE,
-        template_weighting=Weighting.TOP_1,
-        template_media_pooling=True,
-        tau_subjects=500,
-    )
-    request = sent(wire)
-    assert isinstance(request, gallery.CreateGalleryRequest)
-    settings.MergeFrom(gallery_pb2.Gallery(profile="profiles/sface", tau=0.5))
-    assert request.gallery == settings
-    assert (made.subject_search, made.template_weighting) == (SubjectSearch.TEMPLATE, Weighting.TOP_1)
-    assert (made.template_media_pooling, made.tau_subjects) == (True, 500)
-    assert made.warnings == (GalleryWarning.OUTGREW_TAU,)
-    after = client.update_gallery("g", tau_subjects=None, template_media_pooling=False)
-    update = sent(wire)
-    assert isinstance(update, gallery.UpdateGalleryRequest)
-    assert list(update.update_mask.paths) == ["tau_subjects", "template_media_pooling"]
-    assert update.gallery == gallery_pb2.Gallery(name="galleries/g")
-    assert (after.tau_subjects, after.warnings) == (None, ())
 
 
 def test_an_update_without_fields_is_refused(client: GalleryClient) -> None:
