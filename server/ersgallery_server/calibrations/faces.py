@@ -53,5 +53,5 @@ def some_subjects(subjects: NDArray[np.int64], least: int, most_faces: int, seed
     subjects (n,): whose each face is.
     """
     keys, counts = np.unique(subjects, return_counts=True)
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(counts >= least))
+    order = np.random.default_rng(seed).permutation(np.flatnonzero((counts >= least) & (counts <= most_faces)))
     return np.sort(keys[order[np.cumsum(counts[order]) <= most_faces]])

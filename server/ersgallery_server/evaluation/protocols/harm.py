@@ -72,7 +72,8 @@ def draw_scene(bench: Bench) -> Scene:
     clean, spoilt = (_by_person(corpus.identities, single & (corpus.clean == kind)) for kind in (True, False))
     people = rng.permutation(np.array(sorted(clean)))
     enrolled, strangers = people[: len(people) // 2], people[len(people) // 2 :]
-    badly = set(enrolled[: round(DEGRADED_ENROLMENTS * len(enrolled))].tolist())
+    with_poor_view = [who for who in enrolled.tolist() if who in spoilt]
+    badly = set(with_poor_view[: round(DEGRADED_ENROLMENTS * len(enrolled))])
     return Scene(
         enrolled=np.array([(spoilt if who in badly else clean)[who][0] for who in enrolled.tolist()]),
         probes={
