@@ -4,8 +4,9 @@ Faces that make the profile and faces that test it show different people. One ha
 the variants (centring or not, how many centroids) and sets gamma, the other half gives the figures that are reported.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,8 @@ __all__ = [
 
 _DECIMALS = 6
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuiltProfile:
@@ -81,8 +84,8 @@ def build_profile(
 
     making: clean and degraded faces, or faces of unknown kind such as crops from the wild; of a person with a degraded
     view the clean one is kept out of the clustering, so that a person's own views do not chain. testing: clean and,
-    better, degraded faces of other people. progress: gets the pairs compared, of all. Raises CalibrationFailed with a
-    stable reason for faces that cannot give a sound profile.
+    better, degraded faces of other people. progress: gets the pairs compared, of all, then the numbers of centroids
+    tried, of all. Raises CalibrationFailed with a stable reason for faces that cannot give a sound profile.
     """
     require_making(making, plan.min_identities)
     require_held_out(making, testing, plan.min_identities)
@@ -98,17 +101,25 @@ def build_profile(
     if not found:
         raise failures[0]
     base, centring = choose_centring(found, plan)
-    best, count = choose_count([*_fewer_clusters(judge, pool, base), base, *_split(judge, making, base, plan)], plan)
+    best, count = choose_count(
+        [*_fewer_clusters(judge, pool, base), base, *_split(judge, making, base, plan, progress)], plan
+    )
     return _finish(model, best, (centring, count), making, pool, deciding, reporting, plan)
 
 
 def build_profile_from_ui_set(
-    model: str, ui_set: FaceSet, clean: FaceSet, testing: FaceSet, plan: BuildPlan
+    model: str,
+    ui_set: FaceSet,
+    clean: FaceSet,
+    testing: FaceSet,
+    plan: BuildPlan,
+    progress: Progress | None = None,
 ) -> BuiltProfile:
     """Build a profile from a given set of unrecognizable faces, without clustering: the paper's shortcut.
 
     The set may have been found with another model, of whose images this model made the embeddings. clean: faces whose
-    mean is subtracted, where that helps. Raises CalibrationFailed as build_profile does.
+    mean is subtracted, where that helps. progress: gets the variants tried, of all. Raises CalibrationFailed as
+    build_profile does.
     """
     if not len(ui_set):
         raise CalibrationFailed("NO_UI_CLUSTER", "the given set of unrecognizable faces is empty")
@@ -119,10 +130,11 @@ def build_profile_from_ui_set(
     judge = Judge(model, deciding)
     found = [
         judge.measure(mean, "given", direction(centred(ui_set.rows, mean))[None, :], members)
-        for mean in _means(making, plan)
+        for mean in _told(_means(making, plan), progress)
     ]
     base, centring = choose_centring(found, plan)
-    best, count = choose_count([base, *_split_members(judge, making, base, members, "given", plan)], plan)
+    tried = _split_members(judge, making, base, members, "given", plan, progress)
+    best, count = choose_count([base, *tried], plan)
     return _finish(model, best, (centring, count), making, members, deciding, reporting, plan)
 
 
@@ -131,6 +143,16 @@ def _part_of(progress: Progress | None, number: int, parts: int) -> Progress | N
     if progress is None:
         return None
     return lambda done, total: progress(number * total + done, parts * total)
+
+
+def _told(variants: Sequence[T], progress: Progress | None) -> Iterator[T]:
+    """Give variants one by one and tell before each, and at the end, how many were tried."""
+    for number, variant in enumerate(variants):
+        if progress is not None:
+            progress(number, len(variants))
+        yield variant
+    if progress is not None:
+        progress(len(variants), len(variants))
 
 
 def _halves(testing: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
@@ -184,14 +206,22 @@ def _among(pool: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.boo
     return members
 
 
-def _split(judge: Judge, making: FaceSet, base: Candidate, plan: BuildPlan) -> list[Candidate]:
+def _split(
+    judge: Judge, making: FaceSet, base: Candidate, plan: BuildPlan, progress: Progress | None
+) -> list[Candidate]:
     """Return what splitting the faces that lost their identity gives, where enough clean views show which."""
     lost = lost_identity(making, centred(making.rows, base.mean))
-    return _split_members(judge, making, base, lost, "split", plan)
+    return _split_members(judge, making, base, lost, "split", plan, progress)
 
 
 def _split_members(
-    judge: Judge, making: FaceSet, base: Candidate, members: NDArray[np.bool_], method: str, plan: BuildPlan
+    judge: Judge,
+    making: FaceSet,
+    base: Candidate,
+    members: NDArray[np.bool_],
+    method: str,
+    plan: BuildPlan,
+    progress: Progress | None,
 ) -> list[Candidate]:
     vectors = centred(making.rows[members], base.mean)
     counts = plan.counts if plan.centroids is None else (plan.centroids,)
@@ -199,7 +229,7 @@ def _split_members(
         judge.measure(
             base.mean, method, split_ui(vectors, count, np.random.default_rng([plan.seed, 4, count])), members, base.ui
         )
-        for count in counts
+        for count in _told(counts, progress)
         if len(vectors) >= LEAST_LOST * count and (count > 1 or method == "split")
     ]
 

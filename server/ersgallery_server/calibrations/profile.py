@@ -27,7 +27,7 @@ class ProfileTask:
         making, testing = halves(self.faces, self.seed)
         progress(0, 0)
         if self.ui_set is not None:
-            return build_profile_from_ui_set(self.model, self.ui_set, making, testing, plan)
+            return build_profile_from_ui_set(self.model, self.ui_set, making, testing, plan, progress)
         return build_profile(self.model, making, testing, plan, progress)
 
 

@@ -189,7 +189,7 @@ def _run(request: _Request) -> None:
     material, facts = _material_of_embeddings(request) if request.embeddings else _material_of_images(request)
     for note in material.notes:
         click.echo(f"note: {note}", err=True)
-    with request.bar("comparing pairs of faces") as bar:
+    with request.bar("building the profile") as bar:
         built = calibration.calibrate(request.model, material, plan, bar)
     provenance = {"command": _command(), **facts}
     written = calibration.profile_file(request.name or request.output.stem, built, material, plan, provenance)

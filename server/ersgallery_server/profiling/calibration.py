@@ -25,12 +25,15 @@ _LIBRARIES = (
 
 
 def calibrate(model: str, material: Material, plan: BuildPlan, progress: Progress | None = None) -> BuiltProfile:
-    """Build the profile of a model. Raises ersgallery_index.errors.CalibrationFailed; progress counts pairs."""
+    """Build the profile of a model; progress counts pairs, then variants.
+
+    Raises ersgallery_index.errors.CalibrationFailed.
+    """
     if material.ui_set is None:
         return build_profile(model, material.making.faces, material.testing.faces, plan, progress)
     making = material.making.faces
     return build_profile_from_ui_set(
-        model, material.ui_set.faces, making.take(making.clean), material.testing.faces, plan
+        model, material.ui_set.faces, making.take(making.clean), material.testing.faces, plan, progress
     )
 
 
