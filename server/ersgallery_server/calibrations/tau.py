@@ -1,6 +1,5 @@
 """tau from non-mated searches in a gallery: strangers, or its own faces among all other subjects."""
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,19 +18,13 @@ from numpy.typing import NDArray
 
 from ersgallery_server.calibrations.applying import Application, apply_setting
 from ersgallery_server.calibrations.faces import LabelledFaces
-from ersgallery_server.call import Call
-from ersgallery_server.errors import Overloaded
+from ersgallery_server.calibrations.giving_way import GivingWay
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.state import GalleryState
 from ersgallery_server.operations import Progress
 from ersgallery_server.store import Store
 from ersgallery_server.values import GalleryRecord
-
-BLOCK_PROBES = 16
-"""So many are searched at once: a search that comes meanwhile waits so long."""
-
-RETRY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,10 +84,12 @@ class TauTask:
         if not len(searched):
             raise CalibrationFailed("ALL_DEGRADED", "every probe is UNSURE, so nothing can be compared")
         parts: list[NonMatedScores] = []
-        for start in range(0, len(searched), BLOCK_PROBES):
+        owner, start = GivingWay(self.gallery, progress), 0
+        while start < len(searched):
             progress(start, len(searched))
-            block = searched[start : start + BLOCK_PROBES]
-            parts.append(self._search_block(_take(probes, block), owners[block], others, progress))
+            block = searched[start : start + owner.rows]
+            start += len(block)
+            parts.append(self._search_block(_take(probes, block), owners[block], others, owner))
         return NonMatedScores(
             np.concatenate([part.top for part in parts]),
             np.concatenate([part.subjects for part in parts]),
@@ -104,7 +99,7 @@ class TauTask:
         )
 
     def _search_block(
-        self, probes: Representation, owners: NDArray[np.int64], others: int, progress: Progress
+        self, probes: Representation, owners: NDArray[np.int64], others: int, owner: GivingWay
     ) -> NonMatedScores:
         record = self.record
         policy = record.settings.policy(record.profile.profile)
@@ -116,12 +111,7 @@ class TauTask:
                 )
             return non_mated_scores_of_index(state.index, probes, owners, policy, gallery_subjects=others)
 
-        while True:
-            try:
-                return self.gallery.ask(search, Call())
-            except Overloaded:  # searches go first
-                progress(0, 0)
-                time.sleep(RETRY_S)
+        return owner.ask(search)
 
 
 def _vectors_of(record: GalleryRecord) -> tuple[int, bool]:
