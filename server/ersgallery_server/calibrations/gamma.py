@@ -9,6 +9,7 @@ from ersgallery_index.representation import represent
 
 from ersgallery_server.calibrations.applying import Application, apply_setting
 from ersgallery_server.calibrations.faces import LabelledFaces
+from ersgallery_server.calibrations.one_thread import one_thread
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.operations import Progress
@@ -43,14 +44,15 @@ class GammaTask:
         if not len(faces.people):
             raise CalibrationFailed("NO_GENUINE_PAIR", "no subject has two faces, so there is no genuine pair")
         derivation = Derivation(record.profile.profile, enhance=record.settings.enhance_features)
-        trade = gamma_trade(
-            represent(derivation, faces.rows),
-            faces.people,
-            gammas=self.gammas or None,
-            fars=self.fars or FARS,
-            pick_far=self.pick_far,
-            progress=progress,
-        )
+        with one_thread():
+            trade = gamma_trade(
+                represent(derivation, faces.rows),
+                faces.people,
+                gammas=self.gammas or None,
+                fars=self.fars or FARS,
+                pick_far=self.pick_far,
+                progress=progress,
+            )
         application = None
         if self.apply:
             progress(1, 1)  # the last chance of a cancel: what is applied stays

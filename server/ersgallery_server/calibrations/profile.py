@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from ersgallery_index.calibration import BuildPlan, BuiltProfile, FaceSet, build_profile, build_profile_from_ui_set
 
+from ersgallery_server.calibrations.one_thread import one_thread
 from ersgallery_server.operations import Progress
 
 
@@ -26,9 +27,10 @@ class ProfileTask:
         plan = BuildPlan(centring=self.centre, seed=self.seed)
         making, testing = halves(self.faces, self.seed)
         progress(0, 0)
-        if self.ui_set is not None:
-            return build_profile_from_ui_set(self.model, self.ui_set, making, testing, plan, progress)
-        return build_profile(self.model, making, testing, plan, progress)
+        with one_thread():
+            if self.ui_set is not None:
+                return build_profile_from_ui_set(self.model, self.ui_set, making, testing, plan, progress)
+            return build_profile(self.model, making, testing, plan, progress)
 
 
 def halves(faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:

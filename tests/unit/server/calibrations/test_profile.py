@@ -4,6 +4,7 @@ import pytest
 from ersgallery_index.calibration import FaceSet
 from ersgallery_server.calibrations import ProfileTask
 from ersgallery_server.errors import OperationCancelled
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tests.support.calibration_faces import World
 
@@ -32,3 +33,17 @@ def test_every_step_can_be_the_last(*, given: bool) -> None:
         with pytest.raises(OperationCancelled):
             task(given=given).run(cancel)
         assert count == last
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given", "clustered"])
+def test_blas_keeps_to_one_thread_until_it_is_built(*, given: bool) -> None:
+    seen: set[int] = set()
+    with threadpool_limits(limits=2, user_api="blas"):
+        task(given=given).run(lambda _done, total: seen.update(threads()) if total else None)
+        assert threads() == {2}
+    assert seen == {1}
+
+
+def threads() -> set[int]:
+    """Return how many threads each BLAS of this process may use."""
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
