@@ -1,19 +1,21 @@
 """Where the evidence takes its faces and models from, and where it leaves what it finds."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ersgallery_server.evaluation.bench import Bench, make_bench
 from ersgallery_server.evaluation.corpus import Corpus
 from ersgallery_server.evaluation.plan import CorpusPlan, EvaluationPlan
 from ersgallery_server.evaluation.preparing import FaceFiles, Progress, embed_corpora
+from ersgallery_server.evaluation.sizes import read_sizes
 from ersgallery_server.models.catalogue import find_model
 from ersgallery_server.models.install import install
 from ersgallery_server.models.installed import is_installed
 
 DATA_VARIABLE = "ERSGALLERY_TEST_DATA"
 _FILES = ("lfw_aligned112.tar", "lfw_background112.tar")
+_SIZES = "background_face_px.txt"
 
 
 class MissingData(Exception):
@@ -34,9 +36,10 @@ class Places:
         return data_folder() / _FILES[0]
 
     def bench(self, model: str, resamples: int, progress: Progress | None = None) -> Bench:
-        """Make the bench of a model. Raises MissingData, ModelError, CalibrationFailed."""
+        """Make the bench of a model, with bystanders' sizes. Raises MissingData, ModelError, CalibrationFailed."""
         corpus, wild = self._corpora(model, progress)
-        return make_bench(corpus, wild, EvaluationPlan(resamples=resamples))
+        bench = make_bench(corpus, wild, EvaluationPlan(resamples=resamples))
+        return bench if wild is None else replace(bench, wild_px=read_sizes(data_folder() / _SIZES, wild.names))
 
     def _corpora(self, model: str, progress: Progress | None) -> tuple[Corpus, Corpus | None]:
         if self.corpora:
@@ -56,6 +59,6 @@ def data_folder() -> Path:
     folder = Path(named) / "lfw" if named else None
     if folder is None:
         raise MissingData(f"set {DATA_VARIABLE} to the folder that has lfw/{_FILES[0]} and lfw/{_FILES[1]}")
-    if missing := [name for name in _FILES if not (folder / name).is_file()]:
+    if missing := [name for name in (*_FILES, _SIZES) if not (folder / name).is_file()]:
         raise MissingData(f"{folder} lacks {' and '.join(missing)}")
     return folder

@@ -1,8 +1,12 @@
 """A generated corpus: clean faces around people, degraded ones pulled towards a common place."""
 
+from dataclasses import replace
+
 import numpy as np
+from ersgallery_server.evaluation.bench import Bench
 from ersgallery_server.evaluation.corpus import CLEAN, UNKNOWN, Corpus
 from ersgallery_server.evaluation.plan import Part, Role
+from numpy.typing import NDArray
 
 DIMENSION = 64
 _PARTS, _ROLES = tuple(Part), tuple(Role)
@@ -60,4 +64,19 @@ def bystanders(count: int = 200, seed: int = 1) -> Corpus:
         raw=raw.astype(np.float32),
         sharpness=rng.random(count) * 100.0,
         detector_scores=rng.random(count),
+    )
+
+
+def only(bench: Bench, kept: NDArray[np.bool_]) -> Bench:
+    """Return a bench without the other faces, under the same profile."""
+    faces, derived = bench.corpus, bench.derived
+    columns = ("identities", "parts", "roles", "kinds", "severities", "raw", "sharpness", "detector_scores")
+    fewer = replace(
+        faces,
+        names=tuple(np.array(faces.names)[kept].tolist()),
+        **{name: getattr(faces, name)[kept] for name in columns},
+    )
+    names = ("vectors", "ers", "raw_ers", "usable")
+    return replace(
+        bench, corpus=fewer, derived=replace(derived, **{name: getattr(derived, name)[kept] for name in names})
     )

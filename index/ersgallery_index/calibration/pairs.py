@@ -36,10 +36,13 @@ class ImpostorCounts:
     passing: Ids
 
     def tau_at(self, gate: int, far: float) -> float:
-        """Return the least threshold at which at most this share of all impostor pairs is accepted."""
+        """Return the least threshold at which at most this share of all impostor pairs is accepted.
+
+        It lies above 1 where too many pairs are in the last bin: nobody is accepted there.
+        """
         enough = self.passing[gate] <= np.floor(far * self.pairs * (1.0 + 1e-12))
-        # Above the last bin nobody is.
-        first = int(np.argmax(enough)) if enough.any() else BINS
+        # A score of 1 is in the last bin, so that the edge after that refuses it.
+        first = int(np.argmax(enough)) if enough.any() else BINS + 1
         return 2.0 * first / BINS - 1.0
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,9 @@ import click
 from ersgallery_server.cli.model_options import counting_bar, model_errors, models_dir_option
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ersgallery_server.evaluation.bench import Bench
     from ersgallery_server.evaluation.corpus import Corpus
     from ersgallery_server.evaluation.runner import Evaluation
@@ -29,9 +32,11 @@ One protocol alone, and the harm through a server that runs:
   ersgallery-server evaluate --model sface --faces FACES --cache cache --protocol service --server 127.0.0.1:50061
 
 FACES is a tar file or a folder of clean, aligned 112 x 112 faces named identity/photograph.jpg; CROPS one of unlabelled
-faces of poor quality. An .npz file has an array embedding (n, d) and, each (n,), identity, kind (GAUSSIAN_BLUR, ...;
-CLEAN for a clean face) and severity. People are dealt into three parts: 30 % make the profile, 20 % choose gamma and
-tau, and 50 % are the test. With --profile nothing is made, and the test stays the same people.
+faces of poor quality. --wild-sizes, how large these were in their photographs, is a CSV that begins with
+photograph,face_px, or has one number a line in the order of their sorted names. An .npz file has an array embedding
+(n, d) and, each (n,), identity, kind (GAUSSIAN_BLUR, ...; CLEAN for a clean face) and severity. People are dealt into
+three parts: 30 % make the profile, 20 % choose gamma and tau, and 50 % are the test, so 498 people are needed. With
+--profile nothing is made, the test stays the same people, and 40 are enough.
 
 \b
 Protocols, by name or by table:
@@ -54,6 +59,7 @@ recognized.
 @click.option("--faces", type=_THERE, help="Clean, aligned, labelled faces: a tar file or a folder.")
 @click.option("--embeddings", type=_THERE, help="Embeddings with their labels instead of faces: an .npz file.")
 @click.option("--wild", type=_THERE, help="Unlabelled faces of poor quality (with --embeddings: a kept corpus).")
+@click.option("--wild-sizes", type=_THERE, help="Size in pixels of each of --wild: a CSV or one number a line.")
 @click.option("--groups", type=_THERE, help="Attributes of people or photographs: a CSV.")
 @click.option("--profile", type=_THERE, help="Measure this profile file instead of making one.")
 @click.option("--protocol", "protocols", multiple=True, help="What to measure; may be repeated.  [default: all]")
@@ -86,6 +92,7 @@ class _Request:
     faces: Path | None
     embeddings: Path | None
     wild: Path | None
+    wild_sizes: Path | None
     groups: Path | None
     profile: Path | None
     protocols: tuple[str, ...]
@@ -107,6 +114,8 @@ class _Request:
             raise click.UsageError("give one of --faces and --embeddings")
         if self.embeddings and self.cache:
             raise click.UsageError("--cache keeps embeddings of --faces")
+        if self.wild_sizes and not self.wild:
+            raise click.UsageError("--wild-sizes tells the sizes of --wild")
         try:
             chosen = choose_protocols(self.protocols)
         except ValueError as error:
@@ -133,7 +142,8 @@ def _measure(request: _Request) -> "Evaluation":
     from ersgallery_server.evaluation.runner import evaluate as run
 
     groups = Groups.read(request.groups) if request.groups else None
-    bench = _bench(request, *_corpora(request))
+    sizes = _sizes(request)
+    bench = replace(_bench(request, *_corpora(request)), wild_px=sizes)
     with request.bar("measuring") as bar:
         return run(
             bench,
@@ -144,6 +154,18 @@ def _measure(request: _Request) -> "Evaluation":
         )
 
 
+def _sizes(request: _Request) -> "NDArray[np.float64] | None":
+    """Return the size of each unlabelled face; read before faces are embedded, which takes minutes."""
+    from ersgallery_server.evaluation.corpus import Corpus
+    from ersgallery_server.evaluation.sizes import read_sizes
+    from ersgallery_server.profiling.aligned_faces import AlignedFaces
+
+    if request.wild is None or request.wild_sizes is None:
+        return None
+    names = Corpus.load(request.wild).names if request.embeddings else AlignedFaces.open(request.wild).names
+    return read_sizes(request.wild_sizes, names)
+
+
 def _corpora(request: _Request) -> "tuple[Corpus, Corpus | None]":
     from ersgallery_server.evaluation import preparing
     from ersgallery_server.evaluation.corpus import Corpus
@@ -151,7 +173,7 @@ def _corpora(request: _Request) -> "tuple[Corpus, Corpus | None]":
 
     plan = CorpusPlan(seed=request.seed)
     if request.embeddings:
-        corpus = preparing.read_corpus(request.embeddings, request.model, plan)
+        corpus = preparing.read_corpus(request.embeddings, request.model, plan, making_profile=request.profile is None)
         return corpus, Corpus.load(request.wild) if request.wild else None
     if request.faces is None:
         raise click.UsageError("give one of --faces and --embeddings")
@@ -165,6 +187,7 @@ def _corpora(request: _Request) -> "tuple[Corpus, Corpus | None]":
             device=request.device,
             threads=request.threads,
             progress=bar,
+            making_profile=request.profile is None,
         )
 
 

@@ -9,7 +9,7 @@ from ersgallery_index import Derivation, Derived, Profile
 from ersgallery_index.calibration import BuildPlan, BuiltProfile, FaceSet, Progress, build_profile
 from numpy.typing import NDArray
 
-from ersgallery_server.evaluation.corpus import CLEAN, KINDS, Corpus
+from ersgallery_server.evaluation.corpus import CLEAN, KINDS, UNKNOWN, Corpus
 from ersgallery_server.evaluation.plan import EvaluationPlan, Part, Role
 from ersgallery_server.faces.degrade import Degradation
 
@@ -18,7 +18,8 @@ from ersgallery_server.faces.degrade import Degradation
 class Bench:
     """One corpus under one profile. wild: unlabelled faces of the same model, or None.
 
-    derived: the corpus under the profile, row by row: vectors, ers, raw_ers, usable.
+    derived: the corpus under the profile, row by row: vectors, ers, raw_ers, usable. wild_px (w,): size of each
+    unlabelled face in its photograph in pixels, where it is known.
     """
 
     corpus: Corpus
@@ -26,6 +27,7 @@ class Bench:
     plan: EvaluationPlan
     built: BuiltProfile
     derived: Derived = field(repr=False)
+    wild_px: NDArray[np.float64] | None = None
 
     @property
     def profile(self) -> Profile:
@@ -35,15 +37,23 @@ class Bench:
     @property
     def mixed(self) -> NDArray[np.bool_]:
         """Return the test of single photographs: one view of each, degraded for a share of them."""
-        test = self.corpus.of(Part.TEST, Role.SINGLE)
+        return self.mixture(Part.TEST, "mixed")
+
+    def mixture(self, part: Part, purpose: str) -> NDArray[np.bool_]:
+        """Return one view of every photograph of a part, degraded for a share of them that a purpose draws."""
+        single = self.corpus.of(part, Role.SINGLE)
+        if not single.any():
+            return single
         names = np.array(self.corpus.names)
-        photographs = np.unique(names[test])
-        drawn = self.rng("mixed").random(len(photographs)) < self.plan.degraded_share
+        photographs = np.unique(names[single])
+        drawn = self.rng(purpose).random(len(photographs)) < self.plan.degraded_share
         shown_degraded = drawn[np.minimum(np.searchsorted(photographs, names), len(photographs) - 1)]
-        return np.asarray(test & (shown_degraded != self.corpus.clean), np.bool_)
+        return np.asarray(single & (shown_degraded != self.corpus.clean), np.bool_)
 
     def kind_name(self, kind: int) -> str:
         """Return the name of a kind of degradation for people, marked * where no profile ever sees it."""
+        if kind == UNKNOWN:
+            return "of unknown kind"
         words = KINDS[kind].value.lower().replace("_", " ")
         return f"{words} *" if KINDS[kind] in self.plan.unseen else words
 

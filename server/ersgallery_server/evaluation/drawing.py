@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from ersgallery_index.calibration import BuildPlan
 
 from ersgallery_server.evaluation.corpus import KINDS
 from ersgallery_server.evaluation.plan import CorpusPlan, Part, Role
@@ -11,6 +12,7 @@ from ersgallery_server.models.errors import CalibrationFailed
 from ersgallery_server.profiling.aligned_faces import AlignedFaces
 
 MIN_IDENTITIES = 40
+"""Under a profile that is given, which needs nobody; with fewer the parts say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,34 @@ class View:
     severity: float = 0.0
 
 
+def require_people(count: int, plan: CorpusPlan, *, making_profile: bool) -> None:
+    """Raise CalibrationFailed where so many people are too few, with how many are needed: known before any work."""
+    needed = fewest_people(plan) if making_profile else MIN_IDENTITIES
+    if count >= needed:
+        return
+    text = f"{count} identities were given; an evaluation needs {needed} at least"
+    if making_profile:
+        parts = f"{plan.making_share:.0%} of them make the profile and {plan.validation_share:.0%} choose gamma"
+        text += f", for {parts}, and either part needs {BuildPlan().min_identities}"
+        text += f"; under a profile that is given {MIN_IDENTITIES} are enough"
+    raise CalibrationFailed(text)
+
+
+def fewest_people(plan: CorpusPlan) -> int:
+    """Return the least number of people of whom parts are drawn that can make a profile; ValueError without a part."""
+    if min(plan.making_share, plan.validation_share) <= 0.0:
+        raise ValueError("a share of people must make the profile, and another validate it")
+    count = MIN_IDENTITIES
+    while min(part_sizes(count, plan)) < BuildPlan().min_identities:
+        count += 1
+    return count
+
+
+def part_sizes(count: int, plan: CorpusPlan) -> tuple[int, int]:
+    """Return how many of so many people make the profile, and how many validate it; the rest is the test."""
+    return round(plan.making_share * count), round(plan.validation_share * count)
+
+
 def draw_views(faces: AlignedFaces, plan: CorpusPlan) -> tuple[tuple[str, ...], list[View]]:
     """Return the people and every view of their photographs.
 
@@ -32,8 +62,7 @@ def draw_views(faces: AlignedFaces, plan: CorpusPlan) -> tuple[tuple[str, ...], 
     is taken. Raises CalibrationFailed where there are too few identities to have three parts.
     """
     groups = faces.by_identity()
-    if len(groups) < MIN_IDENTITIES:
-        raise CalibrationFailed(f"{len(groups)} identities were given; an evaluation needs {MIN_IDENTITIES} at least")
+    require_people(len(groups), plan, making_profile=False)
     people = tuple(sorted(groups))
     rng = np.random.default_rng([plan.seed, 1])
     parts = _share_out(len(people), plan, rng)
@@ -49,7 +78,7 @@ def draw_views(faces: AlignedFaces, plan: CorpusPlan) -> tuple[tuple[str, ...], 
 
 
 def _share_out(count: int, plan: CorpusPlan, rng: np.random.Generator) -> list[Part]:
-    making, validation = round(plan.making_share * count), round(plan.validation_share * count)
+    making, validation = part_sizes(count, plan)
     parts = [Part.TEST] * count
     for place, identity in enumerate(rng.permutation(count).tolist()):
         if place < making + validation:

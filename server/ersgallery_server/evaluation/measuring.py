@@ -1,15 +1,25 @@
-"""What the protocols share: faces of the bench as representations, and rates as figures."""
+"""What the protocols share: faces of the bench as representations, rates as figures, and what cannot be measured."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from ersgallery_index import Representation
 from ersgallery_index.calibration.estimates import Estimate
-from ersgallery_index.evaluation.rates import Rate, wilson
+from ersgallery_index.calibration.separation import auc
+from ersgallery_index.evaluation.pairs import Verification, verify_pairs
+from ersgallery_index.evaluation.rates import Rate, by_people, wilson
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.tables import Figure
+from ersgallery_server.evaluation.tables import Figure, Table
 
 Chosen = NDArray[np.bool_] | NDArray[np.intp] | NDArray[np.int64]
+
+TAU_OF_TEST = (
+    "tau of each column is set on these pairs of the test themselves, as in the paper, and anew in every resample of "
+    "people."
+)
+"""The note of a table whose thresholds the test itself gives."""
 
 
 def faces_of(bench: Bench, chosen: Chosen) -> Representation:
@@ -40,19 +50,43 @@ def share(holds: NDArray[np.bool_]) -> Figure | None:
     return figure(wilson(int(holds.sum()), len(holds))) if len(holds) else None
 
 
+def share_of(bench: Bench, holds: NDArray[np.bool_], people: NDArray[np.int64], purpose: str) -> Figure | None:
+    """Return how many of n trials hold, with an interval by bootstrap over the people (n,) that they show.
+
+    None without a trial. purpose: of the draws, the same in every run.
+    """
+    if not len(holds):
+        return None
+    return figure(by_people(holds, people, bench.plan.resamples, bench.rng(purpose)))
+
+
+def verify(
+    bench: Bench,
+    faces: Representation,
+    people: NDArray[np.int64],
+    gammas: Sequence[float],
+    fars: Sequence[float],
+) -> tuple[Verification, ...]:
+    """Verify all pairs of faces under each gamma, with the resamples and the seed of the plan."""
+    plan = bench.plan
+    return verify_pairs(faces, people, gammas=gammas, fars=fars, resamples=plan.resamples, seed=plan.seed)
+
+
+def frr_cells(found: Verification) -> list[Figure]:
+    """Return FRR by rising FAR."""
+    return [figure(point.frr) for point in found.points]
+
+
+def separation(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> Figure | None:
+    """Return the AUC of one group of values against another; None where one has nobody."""
+    return number(auc(higher, lower)) if len(higher) and len(lower) else None
+
+
+def unmeasured(key: str, title: str, reason: str) -> Table:
+    """Return a table that says why its figures cannot be had from this data."""
+    return Table(key=key, title=title, columns=("not measured",), rows=((reason,),))
+
+
 def number(value: float, digits: int = 4) -> Figure:
     """Return a plain number."""
     return Figure(value, percent=False, digits=digits)
-
-
-def fewer(before: Figure, after: Figure) -> Figure:
-    """Return by what share errors became fewer.
-
-    The interval is that of the two ends that lie furthest apart, for both figures are of the same people. It knows no
-    more than they do: where theirs hold tau fixed, it is too narrow at a FAR that few pairs decide.
-    """
-    supported = before.supported and after.supported
-    if not before.value or before.low is None or before.high is None or after.low is None or after.high is None:
-        return Figure(0.0, supported=False, digits=1)
-    low = 1.0 - after.high / before.low if before.low else None
-    return Figure(1.0 - after.value / before.value, low, 1.0 - after.low / before.high, supported, digits=1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench, face_set
 from ersgallery_server.evaluation.corpus import CLEAN, KINDS, UNKNOWN, Corpus
-from ersgallery_server.evaluation.drawing import MIN_IDENTITIES, draw_views
+from ersgallery_server.evaluation.drawing import draw_views, part_sizes, require_people
 from ersgallery_server.evaluation.embedding import DETECTOR_THRESHOLD, embed_views, embed_wild
 from ersgallery_server.evaluation.plan import CorpusPlan, EvaluationPlan, Part, Role
 from ersgallery_server.models.errors import CalibrationFailed
@@ -45,10 +45,13 @@ def embed_corpora(
     device: str = "cpu",
     threads: int | None = None,
     progress: Progress | None = None,
+    making_profile: bool = True,
 ) -> tuple[Corpus, Corpus | None]:
     """Draw, degrade and embed the faces, or read what an earlier call with the same of everything kept.
 
-    Raises ModelError: CalibrationFailed for faces that cannot be used, ModelNotInstalled and others for the model.
+    making_profile: a profile is to be made of them, which more people are needed for; it is checked before anything is
+    embedded. Raises ModelError: CalibrationFailed for faces that cannot be used, ModelNotInstalled and others for the
+    model.
     """
     from ersgallery_server.faces.detection import DetectorSettings, FaceDetector
     from ersgallery_server.faces.pipeline import load_pipeline
@@ -60,6 +63,7 @@ def embed_corpora(
     package = find_model(model)
     labelled = AlignedFaces.open(files.faces)
     wild = AlignedFaces.open(files.wild) if files.wild else None
+    require_people(len(labelled.by_identity()), plan, making_profile=making_profile)
     people, views = draw_views(labelled, plan)
     key = repr((_FORMAT, asdict(plan), package.file(FileRole.RECOGNIZER).sha256))
     inference = Inference(device, threads or os.cpu_count() or 1)
@@ -87,10 +91,11 @@ def embed_corpora(
     )
 
 
-def read_corpus(path: Path, model: str, plan: CorpusPlan) -> Corpus:
+def read_corpus(path: Path, model: str, plan: CorpusPlan, *, making_profile: bool = True) -> Corpus:
     """Read embeddings: a corpus that was kept, or an .npz with `embedding` and labels.
 
-    The people of the latter are dealt into parts by the plan; every embedding is a photograph of its own. Raises
+    The people of the latter are dealt into parts by the plan; every embedding is a photograph of its own.
+    making_profile: a profile is to be made of them, which more people are needed for. Raises
     models.errors.CalibrationFailed, ersgallery_index.errors.CalibrationFailed.
     """
     try:
@@ -102,18 +107,16 @@ def read_corpus(path: Path, model: str, plan: CorpusPlan) -> Corpus:
         return Corpus.load(path)
     from ersgallery_server.profiling.given_embeddings import read_embeddings
 
-    return corpus_of(model, read_embeddings(path), plan)
+    return corpus_of(model, read_embeddings(path), plan, making_profile=making_profile)
 
 
-def corpus_of(model: str, faces: FaceSet, plan: CorpusPlan) -> Corpus:
+def corpus_of(model: str, faces: FaceSet, plan: CorpusPlan, *, making_profile: bool = True) -> Corpus:
     """Deal the people of labelled faces into parts. Raises CalibrationFailed with too few people."""
     labelled = faces.identities >= 0
     people, identities = np.unique(faces.identities[labelled], return_inverse=True)
-    if len(people) < MIN_IDENTITIES:
-        raise CalibrationFailed(
-            f"{len(people)} identities were given; an evaluation needs {MIN_IDENTITIES} at least: name them in an "
-            "array called identity"
-        )
+    if not len(people):
+        raise CalibrationFailed("no identities were given: name them in an array called identity")
+    require_people(len(people), plan, making_profile=making_profile)
     return Corpus(
         model=model,
         names=tuple(f"{who}/{row}" for row, who in enumerate(identities.reshape(-1).tolist())),
@@ -159,7 +162,7 @@ def bench_under(corpus: Corpus, wild: Corpus | None, plan: EvaluationPlan, profi
 def _parts(count: int, plan: CorpusPlan) -> NDArray[np.int8]:
     parts = np.full(count, list(Part).index(Part.TEST), np.int8)
     order = np.random.default_rng([plan.seed, 1]).permutation(count)
-    making, validation = round(plan.making_share * count), round(plan.validation_share * count)
+    making, validation = part_sizes(count, plan)
     parts[order[:making]] = list(Part).index(Part.MAKING)
     parts[order[making : making + validation]] = list(Part).index(Part.VALIDATION)
     return parts

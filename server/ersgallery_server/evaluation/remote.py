@@ -24,8 +24,15 @@ from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
 from ersgallery_server.evaluation.failures import ServerUnusable
-from ersgallery_server.evaluation.measuring import faces_of, share
-from ersgallery_server.evaluation.protocols.harm import chosen_tau, draw_scene, enrolled_index
+from ersgallery_server.evaluation.measuring import faces_of
+from ersgallery_server.evaluation.protocols.harm import (
+    PEOPLE_DRAWN,
+    Outcome,
+    chosen_tau,
+    draw_scene,
+    enrolled_index,
+    shares_of,
+)
 from ersgallery_server.evaluation.tables import Entry, Table
 
 _BATCH = 500
@@ -47,6 +54,15 @@ class Answers:
     def differences(self, other: "Answers") -> int:
         """Return how many probes were answered differently."""
         return int(((self.decisions != other.decisions) | (self.named != other.named)).sum())
+
+    def outcome(self, people: NDArray[np.int64]) -> Outcome:
+        """Compare with whom the probes show (q,)."""
+        matched = self.decisions == DECISIONS.index(Decision.MATCH)
+        return Outcome(
+            right=matched & (self.named == people),
+            wrong=matched & (self.named != people),
+            unsure=np.asarray(self.decisions == DECISIONS.index(Decision.UNSURE), np.bool_),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +95,7 @@ class RemoteGallery:
     def identify(self, raw: NDArray[np.float32], policy: Policy) -> Answers:
         """Identify raw embeddings (q, d) in batches."""
         stub = identification_service_pb2_grpc.IdentificationServiceStub(self.channel)
-        parts = []
+        parts = [Answers(np.empty(0, np.uint8), np.empty(0, np.int64))]
         for start in range(0, len(raw), _BATCH):
             block = raw[start : start + _BATCH]
             request = identification_service_pb2.BatchIdentifyRequest(
@@ -116,7 +132,8 @@ def serve_harm(bench: Bench, address: str) -> list[Table]:
             for arm, policy in arms.items():
                 found = gallery.identify(single.corpus.raw[probes], policy)
                 here = _of(identify(index, faces_of(single, probes), policy))
-                rows.append((group, arm, *_shares(found, single.corpus.identities[probes]), found.differences(here)))
+                what = found.outcome(single.corpus.identities[probes])
+                rows.append((group, arm, *shares_of(single, what, probes), found.differences(here)))
     differences = sum(int(row[-1]) for row in rows if isinstance(row[-1], int))
     asked = len(arms) * sum(map(len, scene.probes.values()))
     return [
@@ -126,7 +143,11 @@ def serve_harm(bench: Bench, address: str) -> list[Table]:
             columns=("probe", "gates", "MATCH right", "MATCH wrong", "NO_MATCH", "UNSURE", "other than in process"),
             rows=tuple(rows),
             source="section 2.2.2",
-            notes=(f"{differences} of {asked} answers over gRPC differ from those of the library in this process.",),
+            notes=(
+                f"{differences} of {asked} answers over gRPC differ from those of the library in this process.",
+                f"tau {tau:.4f} is chosen as in the table harm, on people who are not in the test.",
+                PEOPLE_DRAWN,
+            ),
         )
     ]
 
@@ -201,16 +222,6 @@ def _of(answers: Identifications) -> Answers:
     named = np.full(len(answers), -1, np.int64)
     named[matched] = answers.hits.subject_ids[answers.hits.offsets[:-1][matched]]
     return Answers(answers.decisions, named)
-
-
-def _shares(found: Answers, people: NDArray[np.int64]) -> list[Entry]:
-    matched = found.decisions == DECISIONS.index(Decision.MATCH)
-    return [
-        share(matched & (found.named == people)),
-        share(matched & (found.named != people)),
-        share(np.asarray(found.decisions == DECISIONS.index(Decision.NO_MATCH), np.bool_)),
-        share(np.asarray(found.decisions == DECISIONS.index(Decision.UNSURE), np.bool_)),
-    ]
 
 
 def _packed(values: NDArray[np.float32] | NDArray[np.float64]) -> bytes:

@@ -1,14 +1,12 @@
 """Appendix A: recognizability and errors in each group of a labelled attribute."""
 
 import numpy as np
-from ersgallery_index.calibration.gamma import gamma_trade
-from ersgallery_index.evaluation.rates import by_people
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
 from ersgallery_server.evaluation.failures import NotMeasurable
 from ersgallery_server.evaluation.groups import Groups
-from ersgallery_server.evaluation.measuring import faces_of, figure, number
+from ersgallery_server.evaluation.measuring import faces_of, frr_cells, number, share_of, unmeasured, verify
 from ersgallery_server.evaluation.plan import Part, Role
 from ersgallery_server.evaluation.tables import Chart, Entry, Series, Table
 
@@ -19,7 +17,7 @@ _FEWEST_FACES = 20
 
 
 def run(bench: Bench, groups: Groups | None) -> list[Table]:
-    """Measure every attribute. Raises NotMeasurable without groups, or where no test face is in one."""
+    """Measure every attribute; a table says so where no group has enough faces. Raises NotMeasurable without groups."""
     if groups is None:
         raise NotMeasurable("no groups were given: pass a CSV of identity,attribute,... with --groups")
     return [_table(bench, attribute, groups.of_faces(bench.corpus, attribute)) for attribute in groups.attributes]
@@ -30,13 +28,15 @@ def _table(bench: Bench, attribute: str, values: NDArray[np.str_]) -> Table:
     single = corpus.of(Part.TEST, Role.SINGLE)
     shown = [value for value in np.unique(values[single]).tolist() if value]
     kept = [value for value in shown if (single & corpus.clean & (values == value)).sum() >= _FEWEST_FACES]
+    title = f"Recognizability and errors by {attribute}"
     if not kept:
-        raise NotMeasurable(f"no group of {attribute} has {_FEWEST_FACES} clean test faces")
+        reason = f"no group of {attribute} has {_FEWEST_FACES} clean test faces"
+        return unmeasured(f"bias-{attribute}", title, reason)
     rows = tuple(_row(bench, value, values == value) for value in kept)
     left_out = [value for value in shown if value not in kept]
     return Table(
         key=f"bias-{attribute}",
-        title=f"Recognizability and errors by {attribute}",
+        title=title,
         columns=(
             attribute,
             "clean faces",
@@ -51,7 +51,10 @@ def _table(bench: Bench, attribute: str, values: NDArray[np.str_]) -> Table:
         source="appendix A",
         notes=(
             "Raw ERS is that of clean faces.",
-            "FRR is of pairs within the group, of the mixed test faces, at the threshold of the group itself.",
+            (
+                "FRR is of pairs within the group, of the mixed test faces; tau is set on the pairs of the group "
+                "itself, and anew in every resample of people. A dash: the group has no genuine pair."
+            ),
             *(f"Left out with fewer than {_FEWEST_FACES} clean faces: {', '.join(left_out)}." for _ in left_out[:1]),
         ),
         charts=(_densities(bench, attribute, values, kept),),
@@ -75,10 +78,8 @@ def _row(bench: Bench, value: str, member: NDArray[np.bool_]) -> tuple[Entry, ..
 
 
 def _below(bench: Bench, chosen: NDArray[np.bool_]) -> Entry:
-    if not chosen.any():
-        return None
     below = ~faces_of(bench, chosen).passes(bench.profile.gamma)
-    return figure(by_people(below, bench.corpus.identities[chosen], bench.plan.resamples, bench.rng("below")))
+    return share_of(bench, below, bench.corpus.identities[chosen], "below")
 
 
 def _frrs(bench: Bench, chosen: NDArray[np.bool_]) -> tuple[Entry, Entry]:
@@ -86,9 +87,8 @@ def _frrs(bench: Bench, chosen: NDArray[np.bool_]) -> tuple[Entry, Entry]:
     _, counts = np.unique(people, return_counts=True)
     if len(counts) < 2 or counts.max() < 2:
         return None, None
-    gates = (0.0, max(bench.profile.gamma, 1e-9))
-    trade = gamma_trade(faces_of(bench, chosen), people, gammas=gates, fars=(FAR,), seed=bench.plan.seed)
-    without, gated = (figure(row.cells[0].frr, supported=row.cells[0].supported) for row in trade.rows)
+    found = verify(bench, faces_of(bench, chosen), people, (0.0, bench.profile.gamma), (FAR,))
+    without, gated = (frr_cells(each)[0] for each in found)
     return without, gated
 
 

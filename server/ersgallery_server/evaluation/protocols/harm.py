@@ -13,18 +13,22 @@ from ersgallery_index import (
     identify,
     open_index,
 )
-from ersgallery_index.evaluation.rates import wilson
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.measuring import faces_of, figure, share
+from ersgallery_server.evaluation.failures import NotMeasurable
+from ersgallery_server.evaluation.measuring import faces_of, share_of, unmeasured
 from ersgallery_server.evaluation.plan import Part, Role
 from ersgallery_server.evaluation.tables import Entry, Table
 
 DEGRADED_ENROLMENTS = 0.1
 FPIR = 0.01
+_FEWEST_PEOPLE = 2
+_BY_KIND = "Degraded strangers by kind of degradation"
+PEOPLE_DRAWN = "Intervals are by bootstrap over the people of the probes, and hold the gallery and tau."
 
 Rows = NDArray[np.int64]
+_NOBODY: Rows = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,12 +69,15 @@ def run(bench: Bench) -> list[Table]:
 
 
 def draw_scene(bench: Bench) -> Scene:
-    """Enrol half of the test people, a share of them by a degraded view, and search everybody's other photographs."""
+    """Enrol half of the test people, a share of them by a degraded view, and search everybody's other photographs.
+
+    A group of probes may be empty. Raises NotMeasurable with fewer than two people.
+    """
     corpus = bench.corpus
     single = corpus.of(Part.TEST, Role.SINGLE)
     rng = bench.rng("harm")
     clean, spoilt = (_by_person(corpus.identities, single & (corpus.clean == kind)) for kind in (True, False))
-    people = rng.permutation(np.array(sorted(clean)))
+    people = _people(rng, clean, "the test")
     enrolled, strangers = people[: len(people) // 2], people[len(people) // 2 :]
     with_poor_view = [who for who in enrolled.tolist() if who in spoilt]
     badly = set(with_poor_view[: round(DEGRADED_ENROLMENTS * len(enrolled))])
@@ -95,10 +102,13 @@ def enrolled_index(bench: Bench, rows: Rows) -> VectorIndex:
 
 
 def chosen_tau(bench: Bench) -> float:
-    """Return tau at FPIR 1 % of clear validation people, half enrolled and half strangers, both gates on."""
+    """Return tau at FPIR 1 % of clear validation people, half enrolled and half strangers, both gates on.
+
+    Raises NotMeasurable with fewer than two people, or where no tau refuses a stranger.
+    """
     corpus = bench.corpus
     clean = _by_person(corpus.identities, corpus.of(Part.VALIDATION, Role.SINGLE) & corpus.clean)
-    people = bench.rng("tau").permutation(np.array(sorted(clean)))
+    people = _people(bench.rng("tau"), clean, "the validation")
     half = len(people) // 2
     index = enrolled_index(bench, _firsts(clean, people[:half].tolist()))
     probes = _firsts(clean, people[half:].tolist())
@@ -107,7 +117,18 @@ def chosen_tau(bench: Bench) -> float:
     best = np.full(len(probes), -1.0)
     answered = np.diff(answers.hits.offsets) > 0
     best[answered] = answers.hits.scores[answers.hits.offsets[:-1][answered]]
-    return float(np.nextafter(np.sort(best)[len(best) - 1 - int(FPIR * len(best))], 2.0))
+    tau = float(np.nextafter(np.sort(best)[len(best) - 1 - int(FPIR * len(best))], 2.0))
+    if tau > 1.0:
+        raise NotMeasurable("strangers of the validation are as alike as copies, so that no tau tells them apart")
+    return tau
+
+
+def _people(rng: np.random.Generator, clean: Mapping[int, Rows], part: str) -> Rows:
+    if len(clean) < _FEWEST_PEOPLE:
+        raise NotMeasurable(
+            f"{len(clean)} people of {part} have a clean view; one is to be enrolled, and one a stranger"
+        )
+    return rng.permutation(np.array(sorted(clean), np.int64))
 
 
 def decide(bench: Bench, index: VectorIndex, rows: Rows, policy: Policy) -> Outcome:
@@ -127,20 +148,25 @@ def outcome(answers: Identifications, people: Rows) -> Outcome:
     )
 
 
+def shares_of(bench: Bench, what: Outcome, probes: Rows) -> tuple[Entry, ...]:
+    """Return which shares of probes were matched rightly, wrongly, not at all, and UNSURE; None without a probe."""
+    people = bench.corpus.identities[probes]
+    neither = ~(what.right | what.wrong | what.unsure)
+    return tuple(share_of(bench, each, people, "harm") for each in (what.right, what.wrong, neither, what.unsure))
+
+
 def _decisions(
     bench: Bench, scene: Scene, arms: Mapping[str, Policy], found: Mapping[tuple[str, str], Outcome]
 ) -> Table:
-    rows: list[tuple[Entry, ...]] = []
-    for group, probes in scene.probes.items():
-        for arm in arms:
-            what = found[group, arm]
-            neither = ~(what.right | what.wrong | what.unsure)
-            rows.append(
-                (group, arm, share(what.right), share(what.wrong), share(neither), share(what.unsure), len(probes))
-            )
+    rows: list[tuple[Entry, ...]] = [
+        (group, arm, *shares_of(bench, found[group, arm], probes), len(probes))
+        for group, probes in scene.probes.items()
+        for arm in arms
+    ]
     off, both = found["clear, enrolled", "off"].right, found["clear, enrolled", "both"].right
-    lost = wilson(int((off & ~both).sum()), max(1, int(off.sum())))
-    rows.append(("clear, enrolled: lost by both gates", "both", figure(lost), None, None, None, int(off.sum())))
+    shown = bench.corpus.identities[scene.probes["clear, enrolled"]]
+    lost = share_of(bench, ~both[off], shown[off], "harm")
+    rows.append(("clear, enrolled: lost by both gates", "both", lost, None, None, None, int(off.sum())))
     enrolled = faces_of(bench, scene.enrolled)
     return Table(
         key="harm",
@@ -156,8 +182,9 @@ def _decisions(
             ),
             (
                 f"tau {arms['off'].tau:.4f} is the one of FPIR {FPIR:.0%} of clear validation people against "
-                "clear ones; nothing of the test was seen."
+                "clear ones; nobody of them is in the test."
             ),
+            PEOPLE_DRAWN,
             "Lost by both gates: of the clear probes matched right without gates, those that are not with both.",
         ),
     )
@@ -165,21 +192,24 @@ def _decisions(
 
 def _by_kind(bench: Bench, scene: Scene, found: Mapping[tuple[str, str], Outcome]) -> Table:
     group = "degraded, stranger"
-    kinds = bench.corpus.kinds[scene.probes[group]]
+    kinds, people = bench.corpus.kinds[scene.probes[group]], bench.corpus.identities[scene.probes[group]]
+    if not len(kinds):
+        return unmeasured("harm-kinds", _BY_KIND, "nobody among the strangers has a degraded view")
     rows: list[tuple[Entry, ...]] = []
     for kind in np.unique(kinds).tolist():
         chosen = kinds == kind
         name = bench.kind_name(kind)
         off, both = found[group, "off"], found[group, "both"]
-        rows.append(
-            (name, share(off.wrong[chosen]), share(both.wrong[chosen]), share(both.unsure[chosen]), int(chosen.sum()))
+        figures = (
+            share_of(bench, each[chosen], people[chosen], "harm") for each in (off.wrong, both.wrong, both.unsure)
         )
+        rows.append((name, *figures, int(chosen.sum())))
     return Table(
         key="harm-kinds",
-        title="Degraded strangers by kind of degradation",
+        title=_BY_KIND,
         columns=("kind", "falsely matched, gates off", "falsely matched, both gates", "UNSURE, both gates", "n"),
         rows=tuple(rows),
-        notes=("A kind marked * was never seen in calibration.",),
+        notes=(PEOPLE_DRAWN, "A kind marked * was never seen in calibration."),
     )
 
 
@@ -189,8 +219,8 @@ def _by_person(identities: Rows, chosen: NDArray[np.bool_]) -> dict[int, Rows]:
 
 
 def _firsts(groups: Mapping[int, Rows], people: list[int], most: int = 1) -> Rows:
-    return np.concatenate([groups[who][:most] for who in people if who in groups])
+    return np.concatenate([_NOBODY, *(groups[who][:most] for who in people if who in groups)])
 
 
 def _rest(groups: Mapping[int, Rows], people: list[int]) -> Rows:
-    return np.concatenate([groups[who][1:] for who in people if who in groups])
+    return np.concatenate([_NOBODY, *(groups[who][1:] for who in people if who in groups)])

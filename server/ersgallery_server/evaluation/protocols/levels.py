@@ -2,19 +2,22 @@
 
 import numpy as np
 from ersgallery_index.calibration.gamma import gamma_trade
-from ersgallery_index.evaluation.rates import by_people
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.measuring import faces_of, figure
+from ersgallery_server.evaluation.failures import NotMeasurable
+from ersgallery_server.evaluation.measuring import faces_of, share_of
 from ersgallery_server.evaluation.plan import Part, Role
-from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Series, Table
+from ersgallery_server.evaluation.tables import Chart, Entry, Series, Table
 
 FAR = 1e-3
 
 
 def run(bench: Bench) -> list[Table]:
-    """Compare each degraded view with the other clean photographs of its person, at the tau that clean pairs give."""
+    """Compare each degraded view with the other clean photographs of its person, at the tau that clean pairs give.
+
+    Raises NotMeasurable where nobody has another clean photograph.
+    """
     corpus = bench.corpus
     levels = np.flatnonzero(corpus.of(Part.TEST, Role.LEVEL))
     if not len(levels):
@@ -24,6 +27,9 @@ def run(bench: Bench) -> list[Table]:
     tau = gamma_trade(references, corpus.identities[clean], gammas=(0.0,), fars=(FAR,), seed=bench.plan.seed)
     threshold = tau.rows[0].cells[0].tau
     probe, reference = _pairs(bench, levels, clean)
+    if not len(probe):
+        raise NotMeasurable("no degraded view has another clean photograph of its person beside it")
+    shown = corpus.identities[probe]
     scores = np.einsum("ij,ij->i", bench.derived.vectors[probe], bench.derived.vectors[reference])
     failed = scores < threshold
     passes = faces_of(bench, np.arange(len(corpus))).passes(bench.profile.gamma)
@@ -36,17 +42,21 @@ def run(bench: Bench) -> list[Table]:
         for level in np.unique(corpus.severities[levels]).tolist():
             here = (corpus.kinds[probe] == kind) & (corpus.severities[probe] == level)
             kept = here & ~unsure
+            if not here.any():
+                continue
             rows.append(
                 (
                     bench.kind_name(kind),
                     f"{level:g}",
-                    _share(bench, failed[here], probe[here]),
-                    _share(bench, unsure[here], probe[here]),
-                    _share(bench, failed[kept], probe[kept]),
-                    _share(bench, (failed | unsure)[here], probe[here]),
+                    share_of(bench, failed[here], shown[here], "levels"),
+                    share_of(bench, unsure[here], shown[here], "levels"),
+                    share_of(bench, failed[kept], shown[kept], "levels"),
+                    share_of(bench, (failed | unsure)[here], shown[here], "levels"),
                 )
             )
             lines.append((level, float(failed[here].mean()), float(failed[kept].mean()) if kept.any() else np.nan))
+        if not lines:
+            continue
         levels_of, plain, kept_of = zip(*lines, strict=True)
         without.append(Series.of(bench.kind_name(kind), levels_of, plain))
         answered.append(Series.of(bench.kind_name(kind), levels_of, kept_of))
@@ -68,6 +78,7 @@ def run(bench: Bench) -> list[Table]:
                 f"{len(np.unique(probe))} degraded views, each against the other clean photographs of its person.",
                 "UNSURE: a side of the pair is below gamma, nearly always the degraded one.",
                 "Intervals are by bootstrap over people: pairs of one person are not independent.",
+                "tau is set on the clean pairs of the test themselves, and the same in every resample.",
                 "A kind marked * was never seen in calibration.",
             ),
             charts=(
@@ -76,14 +87,6 @@ def run(bench: Bench) -> list[Table]:
             ),
         )
     ]
-
-
-def _share(bench: Bench, holds: NDArray[np.bool_], probe: NDArray[np.int64]) -> Figure | None:
-    """Return how many pairs hold, with an interval over the people that their probes show; None without a pair."""
-    if not len(holds):
-        return None
-    people = bench.corpus.identities[probe]
-    return figure(by_people(holds, people, bench.plan.resamples, bench.rng("levels")))
 
 
 def _pairs(
@@ -96,5 +99,5 @@ def _pairs(
         for probe in levels.tolist()
         for other in clean[(identities[clean] == identities[probe]) & (names[clean] != names[probe])].tolist()
     ]
-    first, second = np.array(pairs, np.int64).T
+    first, second = np.array(pairs, np.int64).reshape(-1, 2).T
     return first, second

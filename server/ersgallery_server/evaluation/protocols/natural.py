@@ -4,18 +4,20 @@ import itertools
 
 import numpy as np
 from ersgallery_index import Derivation
-from ersgallery_index.calibration import auc
 from ersgallery_index.calibration.gamma import gamma_trade
 from ersgallery_index.evaluation.rates import FEWEST_ERRORS, Rate, draw_people, rate_of
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.measuring import faces_of, figure, number, share
+from ersgallery_server.evaluation.failures import NotMeasurable
+from ersgallery_server.evaluation.measuring import faces_of, figure, separation, share
 from ersgallery_server.evaluation.plan import Part, Role
 from ersgallery_server.evaluation.tables import Entry, Table
 
 FARS = (1e-4, 1e-3)
 _BANDS = 4
+
+_Row = tuple[Entry, ...]
 
 
 def run(bench: Bench) -> list[Table]:
@@ -34,7 +36,7 @@ def run(bench: Bench) -> list[Table]:
     references = faces_of(bench, clean)
     known = references.passes(bench.profile.gamma)
     against = derived.vectors @ references.vectors.T
-    rows: list[tuple[Entry, ...]] = []
+    rows: list[_Row] = []
     for cell in sorted(trade.rows[0].cells, key=lambda each: each.far):
         where = f"at the tau of FAR {cell.far:g} of clean faces"
         arms = (among >= cell.tau, (among >= cell.tau) & passes[:, None] & passes)
@@ -49,12 +51,11 @@ def run(bench: Bench) -> list[Table]:
     accepted = np.triu(among >= max(cell.tau for cell in trade.rows[0].cells))
     gated = int((accepted & ~(passes[:, None] & passes)).sum())
     rows.append(("bystanders UNSURE", None, share(~passes)))
-    sharp = bench.wild.sharpness
-    for low, high in _bands(sharp):
-        inside = (sharp >= low) & (sharp <= high)
-        rows.append((f"UNSURE of those with a sharpness of {low:.0f} to {high:.0f}", None, share(~passes[inside])))
-    separated = auc(bench.derived.raw_ers[clean], derived.raw_ers)
-    rows.append(("AUC of clean faces against bystanders", None, number(separated)))
+    rows += _by_band(~passes, bench.wild.sharpness, "with a sharpness of")
+    if bench.wild_px is not None:
+        rows += _by_band(~passes, bench.wild_px, "whose face has", " px")
+    separated = separation(bench.derived.raw_ers[clean], derived.raw_ers)
+    rows.append(("AUC of clean faces against bystanders", None, separated))
     return [
         Table(
             key="natural",
@@ -71,6 +72,7 @@ def run(bench: Bench) -> list[Table]:
                     "Intervals of pairs are by bootstrap over faces, and over people for test faces: every face is in "
                     "many pairs."
                 ),
+                "tau is set on the clean pairs of the test themselves, and the same in every resample.",
             ),
         )
     ]
@@ -79,6 +81,8 @@ def run(bench: Bench) -> list[Table]:
 def _among(bench: Bench, accepted: NDArray[np.bool_]) -> Rate:
     """Return the share of all pairs of n faces that are accepted (n, n), with an interval by bootstrap over faces."""
     faces = len(accepted)
+    if faces < 2:  # of a pair
+        raise NotMeasurable("one bystander alone makes no pair")
     times = draw_people(np.arange(faces), bench.plan.resamples, bench.rng("natural")).astype(np.float32)
     hits = ((times @ accepted.astype(np.float32)) * times).sum(axis=1, dtype=np.float64)
     pairs = times.sum(axis=1, dtype=np.float64) ** 2 - (times**2).sum(axis=1, dtype=np.float64)
@@ -96,6 +100,15 @@ def _against(bench: Bench, accepted: NDArray[np.bool_], people: NDArray[np.int64
     return rate_of(float(accepted.mean()), hits / pairs, supported=int(accepted.sum()) >= FEWEST_ERRORS)
 
 
-def _bands(values: NDArray[np.float64]) -> list[tuple[float, float]]:
-    edges = np.quantile(values, np.linspace(0, 1, _BANDS + 1)).tolist()
-    return list(itertools.pairwise(edges))
+def _by_band(unsure: NDArray[np.bool_], values: NDArray[np.float64], what: str, unit: str = "") -> list[_Row]:
+    """Return how many are UNSURE in each quarter of the faces by a measure; nothing where it was not taken."""
+    if np.isnan(values).any():
+        return []
+    edges = np.quantile(values, np.linspace(0, 1, _BANDS + 1))
+    # A face on an edge is in the upper band, and the greatest in the last.
+    bands = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BANDS - 1)
+    return [
+        (f"UNSURE of those {what} {low:.0f} to {high:.0f}{unit}", None, share(unsure[bands == band]))
+        for band, (low, high) in enumerate(itertools.pairwise(edges.tolist()))
+        if (bands == band).any()
+    ]

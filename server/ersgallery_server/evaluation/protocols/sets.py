@@ -5,18 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from ersgallery_index import Derivation, Representation, Template, Weighting, represent_templates
-from ersgallery_index.calibration.gamma import GammaTrade, gamma_trade
-from ersgallery_index.evaluation.open_set import fnir_at, rank_error, search_all
+from ersgallery_index.evaluation.open_set import RANKS, fnir_at, rank_error, search_all
+from ersgallery_index.evaluation.pairs import Verification, fewer
 from ersgallery_index.evaluation.rates import rate_of, wilson
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.measuring import fewer, figure
+from ersgallery_server.evaluation.failures import NotMeasurable
+from ersgallery_server.evaluation.measuring import TAU_OF_TEST, figure, frr_cells, unmeasured, verify
 from ersgallery_server.evaluation.plan import Part, Role
 from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Series, Table
 
 FARS = (1e-5, 1e-4, 1e-3, 1e-2)
 _RANKS = (1, 5)
+_FEWEST_PEOPLE = 2
+_SEARCH = "Set-based open-set search: FNIR at FPIR, and rank errors"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +52,13 @@ _ERS = _Pooling(Weighting.SQUARE)
 
 
 def run(bench: Bench) -> list[Table]:
-    """Measure average pooling, ERS weighting, every other weighting and enhanced features on the same sets."""
+    """Measure average pooling, ERS weighting, every other weighting and enhanced features on the same sets.
+
+    Raises NotMeasurable where fewer than two people have two sets.
+    """
     sets = _draw_sets(bench)
+    if len(sets.references) < _FEWEST_PEOPLE:
+        raise NotMeasurable(f"{len(sets.references)} people of the test have two photographs, and so two sets")
     pooled = {pooling: _pool(bench, sets, pooling) for pooling in _poolings()}
     trades = {pooling: _verify(bench, sets, faces) for pooling, faces in pooled.items()}
     note = (
@@ -114,33 +122,22 @@ def _part(faces: Representation, chosen: NDArray[np.int64]) -> Representation:
     return Representation(faces.vectors[chosen], faces.ers[chosen], faces.raw_ers[chosen], faces.usable[chosen])
 
 
-def _verify(bench: Bench, sets: _Sets, faces: Representation) -> GammaTrade:
+def _verify(bench: Bench, sets: _Sets, faces: Representation) -> tuple[Verification, ...]:
     pairs = np.concatenate([sets.references, sets.probes])
-    return gamma_trade(
-        _part(faces, pairs),
-        sets.people[pairs],
-        gammas=(0.0, max(bench.profile.gamma, 1e-9)),
-        fars=FARS,
-        seed=bench.plan.seed,
-    )
+    return verify(bench, _part(faces, pairs), sets.people[pairs], (0.0, bench.profile.gamma), FARS)
 
 
-def _cells(trade: GammaTrade, row: int = 0) -> list[Figure]:
-    cells = sorted(trade.rows[row].cells, key=lambda cell: cell.far)
-    return [figure(cell.frr, supported=cell.supported) for cell in cells]
+def _fewer(before: Verification, after: Verification) -> list[Figure]:
+    return [figure(fewer(old, new), digits=1) for old, new in zip(before.points, after.points, strict=True)]
 
 
-def _fewer(before: list[Figure], after: list[Figure]) -> list[Figure]:
-    return [fewer(old, new) for old, new in zip(before, after, strict=True)]
-
-
-def _verification(bench: Bench, trades: Mapping[_Pooling, GammaTrade], note: tuple[str, ...]) -> Table:
-    average, weighted = _cells(trades[_AVERAGE]), _cells(trades[_ERS])
-    gated = _cells(trades[_ERS], 1)
+def _verification(bench: Bench, trades: Mapping[_Pooling, tuple[Verification, ...]], note: tuple[str, ...]) -> Table:
+    average = trades[_AVERAGE][0]
+    weighted, gated = trades[_ERS]
     rows: list[tuple[Entry, ...]] = [
-        ("average pooling", *average),
-        ("ERS weighting (square)", *weighted),
-        ("ERS weighting, sets below gamma UNSURE", *gated),
+        ("average pooling", *frr_cells(average)),
+        ("ERS weighting (square)", *frr_cells(weighted)),
+        ("ERS weighting, sets below gamma UNSURE", *frr_cells(gated)),
         ("fewer errors by ERS weighting", *_fewer(average, weighted)),
         ("fewer errors by ERS weighting and gate", *_fewer(average, gated)),
     ]
@@ -152,7 +149,8 @@ def _verification(bench: Bench, trades: Mapping[_Pooling, GammaTrade], note: tup
         source="table 2",
         notes=(
             *note,
-            f"{trades[_AVERAGE].impostor} impostor pairs; gamma {bench.profile.gamma:.4f}; media are pooled.",
+            f"{average.impostor} impostor pairs; gamma {bench.profile.gamma:.4f}; media are pooled.",
+            TAU_OF_TEST,
         ),
     )
 
@@ -161,6 +159,9 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
     enrolled_people = np.flatnonzero(bench.rng("enrolled").random(len(bench.corpus.people)) < 0.5)
     references = sets.references[np.isin(sets.people[sets.references], enrolled_people)]
     probes = np.concatenate([sets.probes, sets.strangers])
+    mated = np.isin(sets.people[probes], enrolled_people)
+    if not mated.any() or mated.all():
+        return unmeasured("T3", _SEARCH, "a search of sets needs people who are enrolled and people who are not")
     arms = {
         "average pooling": (_AVERAGE, 0.0),
         "ERS weighting (square)": (_ERS, 0.0),
@@ -168,6 +169,7 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
     }
     rows: list[tuple[Entry, ...]] = []
     lines: list[Series] = []
+    ranked: list[Series] = []
     first: list[NDArray[np.float64]] = []
     non_mated = 0
     for name, (pooling, gate) in arms.items():
@@ -185,22 +187,24 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
         rows.append((name, *(figure(each.rate) for each in at), *(figure(rate) for rate in ranks)))
         first = first or [each.drawn for each in at]
         if name != "average pooling":
-            fewer = [1.0 - each.drawn / np.maximum(base, 1e-9) for each, base in zip(at, first, strict=True)]
+            saved = [1.0 - each.drawn / np.maximum(base, 1e-9) for each, base in zip(at, first, strict=True)]
             change = [
                 figure(
                     rate_of(1.0 - each.rate.value / _value(rows[0][column + 1]), drawn, supported=each.rate.supported)
                 )
-                for column, (each, drawn) in enumerate(zip(at, fewer, strict=True))
+                for column, (each, drawn) in enumerate(zip(at, saved, strict=True))
             ]
             rows.append((f"fewer errors by {name}", *change, None, None))
         points = [10 ** (-exponent / 4) for exponent in range(1, 13)]
         lines.append(
             Series.of(name, points, [fnir_at(found, point, 2, bench.plan.seed).rate.value for point in points])
         )
+        depths = range(1, RANKS + 1)
+        ranked.append(Series.of(name, depths, [1.0 - missed.mean() for missed in rank_error(found, depths)]))
         non_mated = int((~found.mated).sum())
     return Table(
         key="T3",
-        title="Set-based open-set search: FNIR at FPIR, and rank errors",
+        title=_SEARCH,
         columns=("pooling", *(f"FPIR {fpir:g}" for fpir in bench.plan.fpirs), *(f"rank {k} error" for k in _RANKS)),
         rows=tuple(rows),
         source="table 3",
@@ -211,8 +215,15 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
                 f"{non_mated} non-mated sets are searched; a mated set is found when its person is the best "
                 "candidate at or above tau."
             ),
+            (
+                "tau of each FPIR is set on the non-mated sets of the test themselves, as in the paper, and anew in "
+                "every resample of people."
+            ),
         ),
-        charts=(Chart("det", "Open-set search of sets", "FPIR", "FNIR", tuple(lines), log_x=True, log_y=True),),
+        charts=(
+            Chart("det", "Open-set search of sets", "FPIR", "FNIR", tuple(lines), log_x=True, log_y=True),
+            Chart("cmc", "Mated sets found among the first k (CMC)", "k", "share found", tuple(ranked)),
+        ),
     )
 
 
@@ -220,7 +231,7 @@ def _value(entry: Entry) -> float:
     return max(entry.value, 1e-9) if isinstance(entry, Figure) else 1.0
 
 
-def _weightings(trades: Mapping[_Pooling, GammaTrade], note: tuple[str, ...]) -> Table:
+def _weightings(trades: Mapping[_Pooling, tuple[Verification, ...]], note: tuple[str, ...]) -> Table:
     return Table(
         key="T5",
         title="Weighting functions: FRR at FAR of set-based verification",
@@ -229,17 +240,17 @@ def _weightings(trades: Mapping[_Pooling, GammaTrade], note: tuple[str, ...]) ->
             (
                 pooling.weighting.value.lower().replace("_", " "),
                 "on" if pooling.media_pooling else "off",
-                *_cells(trade),
+                *frr_cells(trade[0]),
             )
             for pooling, trade in trades.items()
             if not pooling.enhance
         ),
         source="table 5",
-        notes=note,
+        notes=(*note, TAU_OF_TEST),
     )
 
 
-def _enhanced(trades: Mapping[_Pooling, GammaTrade], note: tuple[str, ...]) -> Table:
+def _enhanced(trades: Mapping[_Pooling, tuple[Verification, ...]], note: tuple[str, ...]) -> Table:
     rows = {
         "average pooling": _AVERAGE,
         "ERS weighting (square)": _ERS,
@@ -250,7 +261,7 @@ def _enhanced(trades: Mapping[_Pooling, GammaTrade], note: tuple[str, ...]) -> T
         key="T6",
         title="ERS-enhanced features: FRR at FAR of set-based verification",
         columns=("features", *(f"FAR {far:g}" for far in FARS)),
-        rows=tuple((name, *_cells(trades[pooling])) for name, pooling in rows.items()),
+        rows=tuple((name, *frr_cells(trades[pooling][0])) for name, pooling in rows.items()),
         source="table 6",
-        notes=note,
+        notes=(*note, TAU_OF_TEST),
     )

@@ -6,11 +6,19 @@ import numpy as np
 from ersgallery_index import Representation
 from ersgallery_index.calibration import auc
 from ersgallery_index.calibration.gamma import gamma_trade
-from ersgallery_index.evaluation.pairs import Verification, fewer, verify_pairs
+from ersgallery_index.evaluation.pairs import fewer, verify_pairs
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
-from ersgallery_server.evaluation.measuring import as_quality, faces_of, figure, gated_by
+from ersgallery_server.evaluation.measuring import (
+    TAU_OF_TEST,
+    as_quality,
+    faces_of,
+    figure,
+    frr_cells,
+    gated_by,
+    verify,
+)
 from ersgallery_server.evaluation.plan import Part, Role
 from ersgallery_server.evaluation.protocols.quality import clean_pairs
 from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Series, Table
@@ -30,14 +38,15 @@ def _mixed(bench: Bench) -> Table:
     people = bench.corpus.identities[mixed]
     faces = faces_of(bench, mixed)
     measures = _measures(bench)
-    off, ers = _verify(bench, faces, people, (0.0, bench.profile.gamma))
-    rows: list[tuple[Entry, ...]] = [("no gate", *_cells(off)), ("ERS", *_cells(ers))]
+    off, ers = verify(bench, faces, people, (0.0, bench.profile.gamma), bench.plan.fars)
+    rows: list[tuple[Entry, ...]] = [("no gate", *frr_cells(off)), ("ERS", *frr_cells(ers))]
     saved = [fewer(old, new) for old, new in zip(off.points, ers.points, strict=True)]
     rows.append(("fewer false rejects by ERS", *(figure(each, digits=1) for each in saved)))
     lines = {"no gate": _det(faces, people, 0.0), "ERS": _det(faces, people, bench.profile.gamma)}
     for name, (values, threshold) in measures.items():
         quality, gate = _on_ranks(values[mixed], threshold)
-        rows.append((name, *_cells(*_verify(bench, gated_by(faces, quality), people, (gate,)))))
+        (found,) = verify(bench, gated_by(faces, quality), people, (gate,), bench.plan.fars)
+        rows.append((name, *frr_cells(found)))
         lines[name] = _det(gated_by(faces, quality), people, gate)
     for name, (values, threshold) in measures.items():
         ranked = _on_ranks(values[mixed], threshold)
@@ -55,10 +64,7 @@ def _mixed(bench: Bench) -> Table:
                 f"{ers.genuine} genuine and {ers.impostor} impostor pairs."
             ),
             "An UNSURE genuine pair is a false reject; UNSURE pairs stay in every denominator.",
-            (
-                "tau is drawn anew in every resample of people: where a few impostor pairs set it, as at FAR 1e-6, the "
-                "interval is wide."
-            ),
+            (f"{TAU_OF_TEST} Where a few impostor pairs set it, as at FAR 1e-6, the interval is wide."),
             (
                 f"gamma is {bench.profile.gamma:.4f}; every other measure rejects by the same rule: at most "
                 f"{bench.plan.max_clean_below:.1%} of clean validation faces fall below."
@@ -87,6 +93,8 @@ def _measures(bench: Bench) -> Mapping[str, tuple[NDArray[np.float64], float]]:
     """Return other measures of quality, each with the threshold that clean validation faces give."""
     corpus = bench.corpus
     clean = corpus.of(Part.VALIDATION, Role.SINGLE) & corpus.clean
+    if not clean.any():
+        return {}
     every = {
         "embedding norm": corpus.norms,
         "detector score": corpus.detector_scores,
@@ -105,18 +113,6 @@ def _on_ranks(values: NDArray[np.float64], threshold: float) -> tuple[NDArray[np
     return as_quality(values), float(np.searchsorted(np.sort(values), threshold, "left") / max(1, len(values)))
 
 
-def _verify(
-    bench: Bench, faces: Representation, people: NDArray[np.int64], gammas: tuple[float, ...]
-) -> tuple[Verification, ...]:
-    plan = bench.plan
-    return verify_pairs(faces, people, gammas=gammas, fars=plan.fars, resamples=plan.resamples, seed=plan.seed)
-
-
-def _cells(found: Verification) -> list[Figure]:
-    """Return FRR by rising FAR."""
-    return [figure(point.frr) for point in found.points]
-
-
 def _det(faces: Representation, people: NDArray[np.int64], gate: float) -> list[float]:
     """Return FRR at the FARs of the chart, rising."""
     (found,) = verify_pairs(faces, people, gammas=(gate,), fars=_DET_FARS, resamples=1)
@@ -132,8 +128,8 @@ def _best(
     columns = [sorted(row.cells, key=lambda cell: cell.far) for row in tried]
     best = [min(range(len(tried)), key=lambda row: columns[row][at].frr.value) for at in range(len(bench.plan.fars))]
     gates = sorted(set(best))
-    found = _verify(bench, gated, people, tuple(tried[row].gamma for row in gates))
-    return [_cells(found[gates.index(row)])[at] for at, row in enumerate(best)]
+    found = verify(bench, gated, people, tuple(tried[row].gamma for row in gates), bench.plan.fars)
+    return [frr_cells(found[gates.index(row)])[at] for at, row in enumerate(best)]
 
 
 def _rejected_share(

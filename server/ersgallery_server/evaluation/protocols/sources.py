@@ -10,23 +10,23 @@ from ersgallery_index.calibration import (
     CalibrationFailed,
     FaceSet,
     UiSource,
-    auc,
     build_profile,
     compare_sources,
 )
 from ersgallery_index.calibration.centres import centred, direction
-from ersgallery_index.calibration.gamma import gamma_trade
 from ersgallery_index.calibration.separation import largest_gamma
 from ersgallery_index.calibration.ui import UiRules, find_ui
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench, face_set, making, validating
 from ersgallery_server.evaluation.corpus import CLEAN, KINDS, UNKNOWN
-from ersgallery_server.evaluation.measuring import figure, number
+from ersgallery_server.evaluation.measuring import TAU_OF_TEST, frr_cells, number, separation, unmeasured, verify
 from ersgallery_server.evaluation.plan import Part, Role
-from ersgallery_server.evaluation.tables import Entry, Figure, Table
+from ersgallery_server.evaluation.tables import Entry, Table
 
 FARS = (1e-5, 1e-4, 1e-3)
+
+_SOURCES = "UI centroids from several sources"
 
 WORTH = ("gamma", "AUC", "AUC of bystanders", *(f"FRR at FAR {far:g}" for far in FARS))
 """The columns of what a profile is worth."""
@@ -49,6 +49,8 @@ def run(bench: Bench) -> list[Table]:
 def _sources(bench: Bench) -> Table:
     mean = bench.profile.mean
     found = _ui_sets(bench)
+    if not found:
+        return unmeasured("T4", _SOURCES, "no source here gives unrecognizable faces that gather")
     compared = compare_sources([UiSource(name, rows) for name, rows in found], mean)
     first = compared[0].name
     rows: list[tuple[Entry, ...]] = []
@@ -58,7 +60,7 @@ def _sources(bench: Bench) -> Table:
         rows.append((name, source.faces, number(source.inside), number(distance), *worth(bench, profile)))
     return Table(
         key="T4",
-        title="UI centroids from several sources",
+        title=_SOURCES,
         columns=(
             "source",
             "faces",
@@ -72,6 +74,7 @@ def _sources(bench: Bench) -> Table:
             "Each source gives one centroid (K = 1), the mean of its faces; gamma comes from clean validation faces.",
             "AUC: of clean test faces against degraded ones, and against bystanders, by ERS.",
             "FRR is that of T1: all pairs of a mix of clean and degraded test faces.",
+            TAU_OF_TEST,
         ),
     )
 
@@ -80,7 +83,10 @@ def _ui_sets(bench: Bench) -> list[tuple[str, NDArray[np.float32]]]:
     """Return the unrecognizable faces that each source gives; the first is that of the profile."""
     corpus, plan = bench.corpus, bench.plan
     chosen = making(corpus, plan)
-    sets = [("degraded faces", corpus.rows[chosen][bench.built.ui_members])]
+    sets: list[tuple[str, NDArray[np.float32]]] = []
+    # A profile that was given does not know its faces.
+    if bench.built.ui_members.any():
+        sets.append(("degraded faces", corpus.rows[chosen][bench.built.ui_members]))
     tenth = chosen & (corpus.clean | (bench.rng("tenth").random(len(corpus.people))[corpus.identities] < 0.2))
     sets += _clustered(bench, "degraded faces, one in ten", face_set(corpus, tenth))
     if bench.wild is not None:
@@ -129,7 +135,10 @@ def _ablation(bench: Bench) -> Table:
             *WORTH,
         ),
         rows=tuple(rows),
-        notes=("Choices were made on validation people; these figures are of the test, and of bystanders.",),
+        notes=(
+            "Choices were made on validation people; these figures are of the test, and of bystanders.",
+            TAU_OF_TEST,
+        ),
     )
 
 
@@ -176,14 +185,10 @@ def worth(bench: Bench, profile: Profile) -> list[Entry]:
     wild = None if bench.wild is None else derivation.derive(bench.wild.rows).raw_ers
     derived = derivation.derive(corpus.rows[mixed])
     faces = Representation(derived.vectors, derived.ers, derived.raw_ers, derived.usable)
-    trade = gamma_trade(
-        faces, corpus.identities[mixed], gammas=(max(profile.gamma, 1e-9),), fars=FARS, seed=bench.plan.seed
-    )
-    cells = sorted(trade.rows[0].cells, key=lambda cell: cell.far)
-    rates: list[Figure] = [figure(cell.frr, supported=cell.supported) for cell in cells]
+    (found,) = verify(bench, faces, corpus.identities[mixed], (profile.gamma,), FARS)
     return [
         number(profile.gamma),
-        number(auc(clean, degraded)),
-        None if wild is None else number(auc(clean, wild)),
-        *rates,
+        separation(clean, degraded),
+        None if wild is None else separation(clean, wild),
+        *frr_cells(found),
     ]

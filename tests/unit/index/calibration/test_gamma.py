@@ -67,6 +67,15 @@ def test_unsure_stays_in_every_denominator() -> None:
     assert last.cells[0].tau == -1.0
 
 
+def test_copies_of_one_face_under_two_names_are_refused_by_a_tau_above_one() -> None:
+    row = np.zeros((6, 4), np.float32)
+    row[:, 0] = 1.0
+    faces = Representation(row, np.ones(6), np.ones(6), np.ones(6, np.bool_))
+    (cell,) = gamma_trade(faces, np.arange(6) // 2, gammas=(0.0,), fars=(0.01,)).rows[0].cells
+    assert cell.tau > float((row @ row.T).max())
+    assert cell.frr.value == 1.0
+
+
 def test_a_gate_that_helps_is_picked_and_its_gain_told() -> None:
     faces, identities = people(150, 6, degraded=0.1)
     trade = gamma_trade(faces, identities, gammas=GAMMAS, fars=(0.02, 0.001), pick_far=0.001)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from ersgallery_server.cli import main
+from ersgallery_server.evaluation.drawing import fewest_people
+from ersgallery_server.evaluation.plan import CorpusPlan
 
-from tests.support.evaluation_corpus import corpus
+from tests.support.evaluation_corpus import bystanders, corpus
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,19 @@ def test_groups_are_measured_and_a_missing_server_is_said(kept: Path, tmp_path: 
     assert "not measured: service: no server was named" in result.stdout
 
 
+def test_bystanders_are_told_apart_by_the_sizes_that_are_given(kept: Path, tmp_path: Path) -> None:
+    bystanders().save(tmp_path / "wild.npz")
+    (tmp_path / "sizes.txt").write_text("".join(f"{20 + size}\n" for size in range(200)))
+    options = ("--embeddings", kept, "--wild", tmp_path / "wild.npz", "--protocol", "natural", "--resamples", "20")
+    result = evaluate(*options, "--wild-sizes", tmp_path / "sizes.txt", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "UNSURE of those whose face has 169 to 219 px" in (tmp_path / "out" / "tables.md").read_text()
+    (tmp_path / "sizes.txt").write_text("20\n")
+    result = evaluate(*options, "--wild-sizes", tmp_path / "sizes.txt")
+    assert result.exit_code == 1
+    assert "sizes.txt has 1 sizes, and there are 200 faces" in result.output
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
@@ -50,6 +65,7 @@ def test_groups_are_measured_and_a_missing_server_is_said(kept: Path, tmp_path: 
         (("--embeddings", "{kept}", "--protocol", "service"), "the protocol service needs --server"),
         (("--embeddings", "{kept}", "--protocol", "bias"), "the protocol bias needs --groups"),
         (("--embeddings", "{kept}", "--cache", "somewhere"), "--cache keeps embeddings of --faces"),
+        (("--embeddings", "{kept}", "--wild-sizes", "{kept}"), "--wild-sizes tells the sizes of --wild"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(kept: Path, options: tuple[str, ...], problem: str) -> None:
@@ -71,7 +87,7 @@ def broken(folder: Path, **changes: object) -> Path:
     [
         ({"embedding": np.full((80, 8), np.nan, np.float32)}, "NaN or infinity"),
         ({"identity": np.arange(3)}, "labels do not match"),
-        ({"identity": np.arange(80) // 20}, "4 identities were given"),
+        ({"identity": np.arange(80) // 20}, "4 identities were given; an evaluation needs 498 at least"),
     ],
 )
 def test_bad_embeddings_end_in_one_sentence_and_write_nothing(
@@ -87,5 +103,6 @@ def test_bad_embeddings_end_in_one_sentence_and_write_nothing(
 def test_help_teaches_the_protocols_and_the_inputs() -> None:
     text = CliRunner().invoke(main, ["evaluate", "--help"]).output
     assert "\n    bias                       by group" in text
+    assert f"so {fewest_people(CorpusPlan())} people are needed" in " ".join(text.split())
     for word in ("T1, T10", "--groups", "identity/photograph.jpg", "summary.json", "UNSURE"):
         assert word in text

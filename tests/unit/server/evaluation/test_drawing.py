@@ -1,7 +1,8 @@
 """Who is in which part, and what is shown of them."""
 
 import pytest
-from ersgallery_server.evaluation.drawing import MIN_IDENTITIES, View, draw_views
+from ersgallery_index.calibration import BuildPlan
+from ersgallery_server.evaluation.drawing import MIN_IDENTITIES, View, draw_views, fewest_people, part_sizes
 from ersgallery_server.evaluation.plan import CorpusPlan, Part, Role
 from ersgallery_server.faces.degrade import Degradation
 from ersgallery_server.models.errors import CalibrationFailed
@@ -71,3 +72,16 @@ def test_the_seed_decides_everything() -> None:
 def test_too_few_people_are_refused_with_the_limit() -> None:
     with pytest.raises(CalibrationFailed, match=f"39 identities were given; an evaluation needs {MIN_IDENTITIES}"):
         draw_views(faces(39), PLAN)
+
+
+def test_the_fewest_people_fill_both_parts_of_a_profile_and_one_less_does_not() -> None:
+    needed = fewest_people(CorpusPlan())
+    least = BuildPlan().min_identities
+    assert min(part_sizes(needed, CorpusPlan())) == least
+    assert min(part_sizes(needed - 1, CorpusPlan())) == least - 1
+    assert fewest_people(CorpusPlan(making_share=0.4, validation_share=0.4)) < needed
+
+
+def test_a_plan_without_a_part_is_refused() -> None:
+    with pytest.raises(ValueError, match="share of people"):
+        fewest_people(CorpusPlan(validation_share=0.0))

@@ -7,11 +7,12 @@ import pytest
 from ersgallery_index import Profile
 from ersgallery_server.evaluation.bench import Bench, make_bench
 from ersgallery_server.evaluation.corpus import CLEAN, KINDS, UNKNOWN
+from ersgallery_server.evaluation.drawing import fewest_people
 from ersgallery_server.evaluation.plan import CorpusPlan, EvaluationPlan, Part
-from ersgallery_server.evaluation.preparing import bench_under, read_corpus
+from ersgallery_server.evaluation.preparing import FaceFiles, bench_under, embed_corpora, read_corpus
 from ersgallery_server.evaluation.runner import evaluate
 from ersgallery_server.faces.degrade import Degradation
-from ersgallery_server.models.errors import CalibrationFailed
+from ersgallery_server.models.errors import CalibrationFailed, ModelNotInstalled
 
 PLAN = CorpusPlan()
 
@@ -29,7 +30,7 @@ def given(path: Path, people: int = 50) -> Path:
 
 
 def test_labelled_embeddings_are_dealt_by_person_and_keep_their_kinds(tmp_path: Path) -> None:
-    corpus = read_corpus(given(tmp_path / "mine.npz"), "mine", PLAN)
+    corpus = read_corpus(given(tmp_path / "mine.npz"), "mine", PLAN, making_profile=False)
     assert len(corpus.people) == 50
     assert corpus.kinds[:3].tolist() == [CLEAN, KINDS.index(Degradation.NOISE), UNKNOWN]
     for person in range(50):
@@ -45,8 +46,23 @@ def test_a_kept_corpus_comes_back(toy_bench: Bench, tmp_path: Path) -> None:
 
 
 def test_too_few_people_are_refused_with_the_limit(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationFailed, match="12 identities were given; an evaluation needs 40"):
-        read_corpus(given(tmp_path / "few.npz", people=12), "mine", PLAN)
+    few = given(tmp_path / "few.npz", people=12)
+    with pytest.raises(CalibrationFailed, match=f"12 identities were given; an evaluation needs {fewest_people(PLAN)}"):
+        read_corpus(few, "mine", PLAN)
+    with pytest.raises(CalibrationFailed, match=r"12 identities were given; an evaluation needs 40 at least$"):
+        read_corpus(few, "mine", PLAN, making_profile=False)
+
+
+def test_faces_of_too_few_people_for_a_profile_are_refused_before_a_model_is_looked_for(tmp_path: Path) -> None:
+    for person in range(60):
+        folder = tmp_path / "faces" / f"p{person}"
+        folder.mkdir(parents=True)
+        (folder / "0.jpg").write_bytes(b"not looked at")
+    files = FaceFiles(tmp_path / "faces")
+    with pytest.raises(CalibrationFailed, match="60 identities were given"):
+        embed_corpora("sface", tmp_path / "no models", files, PLAN)
+    with pytest.raises(ModelNotInstalled):
+        embed_corpora("sface", tmp_path / "no models", files, PLAN, making_profile=False)
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:

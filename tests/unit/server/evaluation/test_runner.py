@@ -1,12 +1,11 @@
 """Every protocol is run or says why it is not."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 from ersgallery_server.evaluation.bench import Bench
 from ersgallery_server.evaluation.plan import Role
 from ersgallery_server.evaluation.runner import PROTOCOLS, choose_protocols, evaluate
+
+from tests.support.evaluation_corpus import only
 
 
 def test_everything_that_these_faces_show_is_measured_and_the_rest_says_why(toy_bench: Bench) -> None:
@@ -35,18 +34,7 @@ def test_an_unknown_protocol_is_named_with_those_there_are() -> None:
 
 
 def test_faces_without_a_series_of_levels_skip_them(toy_bench: Bench) -> None:
-    kept = toy_bench.corpus.roles != list(Role).index(Role.LEVEL)
-    faces = toy_bench.corpus
-    columns = ("identities", "parts", "roles", "kinds", "severities", "raw", "sharpness", "detector_scores")
-    fewer = replace(
-        faces,
-        names=tuple(np.array(faces.names)[kept].tolist()),
-        **{name: getattr(faces, name)[kept] for name in columns},
-    )
-    derived = replace(
-        toy_bench.derived,
-        **{name: getattr(toy_bench.derived, name)[kept] for name in ("vectors", "ers", "raw_ers", "usable")},
-    )
-    found = evaluate(replace(toy_bench, corpus=fewer, derived=derived), protocols=("levels",))
+    levels = toy_bench.corpus.roles == list(Role).index(Role.LEVEL)
+    found = evaluate(only(toy_bench, ~levels), protocols=("levels",))
     assert not found.tables
     assert [one.protocol for one in found.skipped] == ["levels"]
