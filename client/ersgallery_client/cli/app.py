@@ -33,7 +33,9 @@ def sentence(error: GalleryError, server: str) -> str:
     """Return an error as one sentence for people, with its reason."""
     if isinstance(error, ServerUnreachable):
         return f"no server answers at {server} ({error.code}); start one with: ersgallery-server serve"
-    fields = "".join(f"; {violation.field}: {violation.description}" for violation in error.violations)
+    # Most messages say already what is wrong with a field.
+    untold = [violation for violation in error.violations if violation.description not in error.message]
+    fields = "".join(f"; {violation.field}: {violation.description}" for violation in untold)
     reason = error.reason or error.code
     return f"{error.message}{fields}" + (f" ({reason})" if reason else "")
 

@@ -84,7 +84,7 @@ def read_csv(path: Path) -> Iterator[Item]:
 
 def read_embeddings(path: Path) -> NDArray[np.float32]:
     """Return the embeddings (n, d) of an .npy, or of the array `embedding` of an .npz."""
-    array = _load(path, ("embedding",))["embedding"]
+    array = load_arrays(path, ("embedding",))["embedding"]
     matrix = np.atleast_2d(array)
     if matrix.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
         raise click.ClickException(
@@ -104,15 +104,15 @@ def _files(folder: Path) -> list[Path]:
 
 def _read_npz(path: Path, model: str) -> Iterator[Item]:
     embeddings = read_embeddings(path)
-    subjects = _load(path, ("embedding", "subject"))["subject"]
+    subjects = load_arrays(path, ("embedding", "subject"))["subject"]
     if subjects.shape != (len(embeddings),):
         raise click.ClickException(f"{path}: {len(embeddings)} embeddings and subjects of shape {subjects.shape}")
     for row, (subject, embedding) in enumerate(zip(subjects.tolist(), embeddings, strict=True)):
         yield Item(f"{path}[{row}]", Enrollment(str(subject), Embedding(embedding, model)))
 
 
-def _load(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
-    """Load arrays without ever unpickling."""
+def load_arrays(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[np.generic]]:
+    """Load arrays without ever unpickling; an .npy is one `embedding`. Raises click.ClickException."""
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -121,6 +121,6 @@ def _load(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
             missing = sorted(set(names) - set(loaded.files))
             if missing:
                 raise click.ClickException(f"{path} has no array {' and no array '.join(missing)}")
-            return {name: loaded[name] for name in names}
+            return {name: loaded[name] for name in (*names, *optional) if name in loaded.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise click.ClickException(f"{path} cannot be read: it is damaged or holds Python objects") from error

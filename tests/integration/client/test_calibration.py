@@ -1,6 +1,7 @@
 """Calibrations from both clients and from the command line, on a real server."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from click.testing import CliRunner
 from ersgallery_client import Enrollment, GalleryClient, GammaCalibration, Operation, TauCalibration, errors
 from ersgallery_client.cli.app import app
 
+from tests.support.calibration_faces import World
 from tests.support.server import RunningServer
-from tests.support.toy_faces import clear_faces, poor_faces
+from tests.support.toy_faces import DIMENSION, clear_faces, poor_faces
 
 PEOPLE = 120
 
@@ -65,3 +67,21 @@ def test_gamma_from_the_command_line(server: RunningServer, filled: str) -> None
     found = json.loads(result.stdout)
     assert found["state"] == "SUCCEEDED"
     assert found["result"]["genuine_pairs"] == PEOPLE
+
+
+def test_a_profile_is_built_and_stored_from_the_command_line(server: RunningServer, tmp_path: Path) -> None:
+    world = World(dimension=DIMENSION)
+    faces, poor = world.draw(range(600), images=2, degraded=300), world.draw(range(600, 900), degraded=300)
+    kinds = ["CLEAN" if kind < 0 else faces.kind_names[kind] for kind in faces.kinds.tolist()]
+    np.savez(tmp_path / "faces.npz", embedding=faces.rows, identity=faces.identities, kind=np.array(kinds))
+    np.savez(tmp_path / "ui.npz", embedding=poor.take(poor.degraded).rows)
+    command = ["--server", server.address, "--json", "calibrate", "profile", "toy", "--create", "built"]
+    files = ["--faces", str(tmp_path / "faces.npz"), "--ui-set", str(tmp_path / "ui.npz")]
+    result = CliRunner().invoke(app, [*command, *files])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["created"] == "built@1"
+    assert found["result"]["figures"]["auc_clean_against_degraded"] > 0.9
+    with GalleryClient(server.address) as client:
+        stored = client.get_profile("built")
+    np.testing.assert_array_equal(stored.centroids, np.array(found["result"]["centroids"], np.float32))

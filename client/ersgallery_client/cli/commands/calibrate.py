@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ersgallery_client.cli.commands.calibrate_profile import profile
+from ersgallery_client.cli.labelled import read_labelled
 from ersgallery_client.cli.params import GATE, json_option
 from ersgallery_client.cli.session import Session, pass_session
-from ersgallery_client.cli.sources import read_embeddings, read_source
+from ersgallery_client.cli.sources import read_embeddings
 from ersgallery_client.cli.tables import fields, table
+from ersgallery_client.cli.watching import watch
 from ersgallery_client.client import GalleryClient
 from ersgallery_client.values.calibration import (
     Application,
@@ -21,7 +22,6 @@ from ersgallery_client.values.calibration import (
     Operation,
     TauCalibration,
 )
-from ersgallery_client.values.inputs import Embedding
 
 RATE = click.FloatRange(0.0, 1.0, min_open=True, max_open=True)
 EMBEDDINGS = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -33,10 +33,13 @@ apply_option = click.option(
 
 @click.group("calibrate")
 def group() -> None:
-    """Choose gamma and tau from faces, inside the server.
+    """Choose gamma and tau, and build profiles, from faces, inside the server.
 
     Ctrl-C cancels the calibration. Those that are left behind: "ersgallery operations list".
     """
+
+
+group.add_command(profile)
 
 
 @group.command(
@@ -64,7 +67,11 @@ def gamma(
     pick_far: float | None,
     apply: bool,
 ) -> None:
-    """Measure FRR at several FARs under several gammas over all pairs of faces, and pick a gamma for GALLERY."""
+    """Measure FRR at several FARs under several gammas over all pairs of faces, and pick a gamma for GALLERY.
+
+    The pick is the smallest gamma that cannot be told from the best. Clean faces alone show no need of a gate and give
+    0: give faces such as the cameras will send, poor ones among them. A pick of 0 is shown and never applied.
+    """
     given: dict[str, Any] = {} if faces is None else _labelled(faces)
     with session.client() as client:
         begun = client.calibrate_gamma(gallery, fars=fars, gammas=gammas, pick_far=pick_far, apply=apply, **given)
@@ -153,20 +160,7 @@ def render_tau(found: TauCalibration) -> RenderableType:
 
 def _show(session: Session, client: GalleryClient, begun: Operation) -> None:
     """Wait with a bar and show the result; Ctrl-C cancels. A failed operation ends the command with its error."""
-    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()]
-    with Progress(*columns, console=session.err, transient=True) as bar:
-        task = bar.add_task(f"calibrating {begun.gallery_id}", total=None)
-
-        def tell(now: Operation) -> None:
-            bar.update(task, completed=now.done_units, total=now.total_units or None)
-
-        try:
-            ended = client.wait_operation(begun.id, progress=tell)
-        except KeyboardInterrupt:
-            client.cancel_operation(begun.id)
-            raise
-    if ended.error is not None:
-        raise ended.error
+    ended = watch(session, client, begun, f"calibrating {begun.gallery_id}")
     match ended.result:
         case GammaCalibration() as trade:
             session.show(ended, lambda: render_gamma(trade))
@@ -175,12 +169,8 @@ def _show(session: Session, client: GalleryClient, begun: Operation) -> None:
 
 
 def _labelled(path: Path) -> dict[str, Any]:
-    items = read_source(path).items
-    embeddings = [each.enrollment.source for each in items]
-    vectors = [np.asarray(each.values) for each in embeddings if isinstance(each, Embedding)]
-    if len(vectors) != len(items):
-        raise click.ClickException(f"{path} is no .npz of embeddings")
-    return {"faces": np.stack(vectors), "subjects": [each.enrollment.subject_id for each in items]}
+    found = read_labelled(path)
+    return {"faces": found.embeddings, "subjects": found.subjects}
 
 
 def _applied(application: Application | None) -> list[tuple[str, Any]]:

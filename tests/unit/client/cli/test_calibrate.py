@@ -1,5 +1,6 @@
 """`calibrate`, `operations` and `gallery preview-gamma`: what is sent and shown, and how failures end them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ import grpc
 import numpy as np
 import pytest
 from ersgallery.v1 import calibration_service_pb2 as pb
+from ersgallery.v1 import face_input_pb2 as face_pb
+from ersgallery.v1 import recognizability_service_pb2 as recognizability_pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.support.clients import Invoke
 from tests.support.wire_server import WireServer, status
 
+AXIS = np.array([1, 0], "<f4").tobytes()
 TIME = Timestamp(seconds=1_700_000_000)
 FIGURE = pb.Estimate(value=0.5, low=0.25, high=0.75)
 BEGUN = pb.Operation(name="operations/a1", gallery="galleries/staff", create_time=TIME)
@@ -134,3 +138,99 @@ def test_a_preview_names_who_would_be_lost(invoke: Invoke, wire: WireServer) -> 
     assert wire.received == [pb.PreviewGammaGalleryRequest(gallery="galleries/staff", gamma_gallery=0.7, page_size=3)]
     for words in ("gamma_gallery 0.7 in place of 0.4", "5 of 9", "ada"):
         assert words in result.stdout
+
+
+@pytest.fixture
+def profile_found(wire: WireServer) -> None:
+    draft = recognizability_pb.Profile(
+        model="own", dimension=2, gamma=0.5, centroids=face_pb.EmbeddingMatrix(packed=AXIS, rows=1, dimension=2)
+    )
+    found = pb.ProfileCalibration(
+        profile=draft,
+        checks=[pb.CalibrationCheck(name="kinds", text="not checked because labels are missing: kinds")],
+        decisions=["one centroid is enough"],
+        figures={"auc_clean_against_degraded": 0.9375},
+    )
+    wire.answer("CalibrateProfile", pb.CalibrateProfileResponse(operation=BEGUN))
+    wire.answer("WaitOperation", done(profile=found))
+    made = recognizability_pb.Profile(
+        name="profiles/mine@3", model="own", centroids=draft.centroids, gamma=0.5, create_time=TIME
+    )
+    wire.answer("CreateProfile", recognizability_pb.CreateProfileResponse(profile=made))
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    path = tmp_path / "faces.npz"
+    people, kinds = np.array([b"ann", b"bob"]), np.array(["CLEAN", "BLUR"])
+    np.savez(path, embedding=np.ones((2, 2), np.float32), identity=people, kind=kinds)
+    return path
+
+
+@pytest.mark.usefixtures("profile_found")
+def test_a_profile_is_built_and_shown_with_its_checks_and_nothing_is_stored(
+    invoke: Invoke, wire: WireServer, faces: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "ui.npy", np.ones((3, 2), np.float32))
+    result = invoke(
+        "calibrate", "profile", "own", "--faces", faces, "--ui-set", tmp_path / "ui.npy", "--no-centre", "--seed", "7"
+    )
+    assert result.exit_code == 0, result.output
+    sent = wire.received[0]
+    assert isinstance(sent, pb.CalibrateProfileRequest)
+    assert (sent.model, list(sent.faces.subjects), list(sent.kinds)) == ("own", ["ann", "bob"], ["CLEAN", "BLUR"])
+    assert (sent.ui_set.rows, sent.HasField("centre"), sent.centre, sent.seed) == (3, True, False, 7)
+    for words in ("not checked", "one centroid is enough", "auc_clean_against_degraded", "0.938"):
+        assert words in result.stdout
+    assert not any(isinstance(each, recognizability_pb.CreateProfileRequest) for each in wire.received)
+
+
+@pytest.mark.usefixtures("profile_found")
+def test_a_profile_is_stored_where_a_name_is_given(document: Callable[..., Any], wire: WireServer, faces: Path) -> None:
+    shown = document("calibrate", "profile", "own", "--faces", faces, "--create", "mine")
+    assert shown["created"] == "mine@3"
+    assert shown["result"]["centroids"] == [[1.0, 0.0]]
+    sent = wire.received[-1]
+    assert isinstance(sent, recognizability_pb.CreateProfileRequest)
+    assert (sent.profile_id, sent.profile.model, sent.profile.gamma) == ("mine", "own", 0.5)
+    assert sent.profile.centroids.packed == AXIS
+    assert json.loads(sent.profile.description)["subjects"] == 2
+
+
+def test_ctrl_c_cancels_the_building_of_a_profile(
+    invoke: Invoke, wire: WireServer, faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    # As above.
+    monkeypatch.setattr("ersgallery_client.client.GalleryClient.wait_operation", interrupt)
+    wire.answer("CalibrateProfile", pb.CalibrateProfileResponse(operation=BEGUN))
+    wire.answer("CancelOperation", pb.CancelOperationResponse(operation=BEGUN))
+    assert invoke("calibrate", "profile", "own", "--faces", faces).exit_code != 0
+    assert wire.received[-1] == pb.CancelOperationRequest(name="operations/a1")
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({}, "no array `subject`"),
+        ({"subject": np.array(["ann"])}, "`subject` must have one label for each of the 2 embeddings"),
+        ({"subject": np.array([0.5, 1.5])}, "must be words or whole numbers"),
+        ({"subject": np.array(["ann", "bob"]), "kind": np.array(["BLUR"])}, "`kind` must have one label"),
+    ],
+)
+def test_faces_without_labels_that_fit_are_refused_before_anything_is_sent(
+    invoke: Invoke, wire: WireServer, tmp_path: Path, columns: dict[str, Any], sentence: str
+) -> None:
+    np.savez(tmp_path / "bad.npz", embedding=np.ones((2, 2), np.float32), **columns)
+    result = invoke("calibrate", "profile", "own", "--faces", tmp_path / "bad.npz")
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    assert not wire.received
+
+
+def test_the_help_of_gamma_says_what_clean_faces_give(invoke: Invoke) -> None:
+    words = " ".join(invoke("calibrate", "gamma", "--help").stdout.split())
+    assert "Clean faces alone show no need of a gate and give 0" in words
+    assert "A pick of 0 is shown and never applied." in words

@@ -280,6 +280,15 @@ def test_a_server_that_is_not_there_is_one_sentence_with_the_remedy(invoke: Invo
     )
 
 
+def test_what_is_wrong_with_a_field_is_said_once(invoke: Invoke, wire: WireServer) -> None:
+    violations = {"gallery.tau": "must lie in -1..1"}
+    refusal = status(
+        grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", "gallery.tau: must lie in -1..1", violations=violations
+    )
+    wire.answer("GetGallery", refusal)
+    assert invoke("gallery", "show", "staff").stderr == "Error: gallery.tau: must lie in -1..1 (INVALID_REQUEST)\n"
+
+
 def test_an_error_is_one_sentence_with_fields_and_reason(invoke: Invoke, wire: WireServer) -> None:
     violations = {"gallery.tau": "must lie in -1..1"}
     wire.answer(
