@@ -15,20 +15,38 @@ Float64 = NDArray[np.float64]
 BLOCK_ELEMENTS = 1 << 15
 """How many float64 elements are worked on at once, so that every pass stays in a core's cache."""
 
-_COARSE = 1.5 * 2.0**15
-_FINE = 1.5 * 2.0**-23
+COARSE = 1.5 * 2.0**15
+"""Added to a term and subtracted again, it leaves the term's part on the first grid."""
+
+FINE = 1.5 * 2.0**-23
+"""The same for the rest and the second grid."""
 
 
 def order_free_sum(terms: Float64, axis: int = -1) -> Float64:
     """Return the sum over one axis, the same for any order of the terms."""
-    coarse = terms + _COARSE
-    coarse -= _COARSE
-    rest = terms - coarse
-    fine = rest + _FINE
-    fine -= _FINE
-    rest -= fine
-    total: Float64 = coarse.sum(axis=axis) + (fine.sum(axis=axis) + rest.sum(axis=axis))
+    coarse, fine, rest = _parts(terms, axis)
+    return coarse + (fine + rest)
+
+
+def sum_parts(terms: Float64, axis: int = -1) -> Float64:
+    """Return a sum in three parts (3, ...), which add to those of more terms, or are taken off again, part by part."""
+    return np.stack(_parts(terms, axis))
+
+
+def sum_of_parts(parts: Float64) -> Float64:
+    """Return the sum (...) whose three parts (3, ...) these are: that of order_free_sum over all terms."""
+    total: Float64 = parts[0] + (parts[1] + parts[2])
     return total
+
+
+def _parts(terms: Float64, axis: int) -> tuple[Float64, Float64, Float64]:
+    coarse = terms + COARSE
+    coarse -= COARSE
+    rest = terms - coarse
+    fine = rest + FINE
+    fine -= FINE
+    rest -= fine
+    return coarse.sum(axis=axis), fine.sum(axis=axis), rest.sum(axis=axis)
 
 
 def row_dots(left: Float64, right: Float64) -> Float64:

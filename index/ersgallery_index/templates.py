@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ersgallery_index.embeddings import WRONG_DIMENSION
 from ersgallery_index.errors import InvalidEmbedding
-from ersgallery_index.recognizability import Directions, normalize_residuals
-from ersgallery_index.sums import Float64, order_free_sum
+from ersgallery_index.recognizability import Directions
+from ersgallery_index.sums import Float64
+from ersgallery_index.template_sums import TemplateSums
 
 
 class Weighting(enum.Enum):
@@ -26,6 +27,11 @@ class Weighting(enum.Enum):
     SOFTMAX = "SOFTMAX"
     TOP_1 = "TOP_1"
     TOP_10_PERCENT = "TOP_10_PERCENT"
+
+    @property
+    def is_additive(self) -> bool:
+        """Tell whether a member's weight depends on its own ERS alone, up to a factor common to all."""
+        return self not in {Weighting.TOP_1, Weighting.TOP_10_PERCENT}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,19 +67,21 @@ def aggregate(template: Template, members: Directions) -> Directions:
     sum, but their ERS counts: the template's ERS is the mean over all members. A sum without a direction (weights all
     zero, or opposite members) is not usable.
     """
+    return sum_members(template, members).direction()
+
+
+def sum_members(template: Template, members: Directions, before: TemplateSums | None = None) -> TemplateSums:
+    """Return the sums of a template, or of a template with those of earlier members: the same whatever is added when.
+
+    members: the template's, derived. Raises ValueError for earlier members where a weight depends on the others.
+    """
+    if before is not None and not template.weighting.is_additive:
+        raise ValueError(f"weights of {template.weighting.value} depend on all members")
     part = members.usable
-    weights = weigh(members.ers[part], template.weighting)
-    media = _media_numbers(template.media)[part]
-    if not template.media_pooling:
-        media = np.zeros_like(media)
-    pooled = [_weighted_mean(members.vectors[part][media == one], weights[media == one]) for one in np.unique(media)]
-    vector, usable = normalize_residuals(_mean(pooled, members.vectors.shape[1])[None, :])
-    return Directions(
-        vectors=vector,
-        ers=_mean_score(members.ers),
-        raw_ers=_mean_score(members.raw_ers),
-        usable=usable,
-    )
+    weights = np.zeros_like(members.ers)
+    weights[part] = weigh(members.ers[part], template.weighting)
+    sums = before or TemplateSums.empty(members.vectors.shape[1])
+    return sums.add(members, weights, template.media if template.media_pooling else None)
 
 
 def weigh(ers: Float64, weighting: Weighting) -> Float64:
@@ -98,27 +106,3 @@ def _best(ers: Float64, count: int) -> Float64:
     weights = np.zeros_like(ers)
     weights[chosen] = ers[chosen]
     return weights
-
-
-def _weighted_mean(vectors: Float64, weights: Float64) -> Float64:
-    total = order_free_sum(weights)
-    if total <= 0.0:
-        # 0/0: a media whose members all weigh nothing says nothing.
-        return np.zeros(vectors.shape[1])
-    return order_free_sum(vectors * weights[:, None], axis=0) / total
-
-
-def _mean(vectors: list[Float64], dimension: int) -> Float64:
-    if not vectors:
-        return np.zeros(dimension)
-    return order_free_sum(np.array(vectors), axis=0) / len(vectors)
-
-
-def _mean_score(scores: Float64) -> Float64:
-    return np.array([order_free_sum(scores) / len(scores)])
-
-
-def _media_numbers(media: tuple[str, ...]) -> NDArray[np.int64]:
-    """Give each media a number, and each member without a media id one of its own."""
-    numbers: dict[str | int, int] = {}
-    return np.array([numbers.setdefault(name or position, len(numbers)) for position, name in enumerate(media)])

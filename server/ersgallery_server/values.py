@@ -188,11 +188,15 @@ class StoredFaces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubjectFaces:
-    """All stored faces of one subject by face id: unit embeddings (n, d) float32 and their media; n may be 0."""
+    """Stored faces of one subject by face id: unit embeddings (n, d) float32 and their media; n may be 0.
+
+    last_face_id: of the last of them; 0 where there is none.
+    """
 
     subject_key: int
     embeddings: NDArray[np.float32] = field(repr=False)
     media: tuple[str, ...]
+    last_face_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ The row of a template has the subject's own key for an id: keys and face ids com
 from collections.abc import Sequence
 
 import numpy as np
-from ersgallery_index import Derivation, IndexRows, Template, represent_templates
-from numpy.typing import NDArray
+from ersgallery_index import Derivation, IndexRows, Template
+from ersgallery_index.recognizability import Directions
+from ersgallery_index.templates import aggregate
 
 from ersgallery_server.values import GallerySettings, StoredFaces, SubjectFaces
 
@@ -19,20 +20,23 @@ def face_rows(derivation: Derivation, faces: StoredFaces) -> IndexRows:
     return IndexRows(faces.face_ids[kept], faces.subject_keys[kept], derived.ers[kept], derived.vectors[kept])
 
 
+def rows_of_templates(keys: Sequence[int], templates: Sequence[Directions], dimension: int) -> IndexRows:
+    """Return a row for each subject whose template has a direction; vectors are rounded to float32 here, once."""
+    found = [(key, template) for key, template in zip(keys, templates, strict=True) if template.usable[0]]
+    ids = np.array([key for key, _ in found], np.int64)
+    ers = np.array([template.ers[0] for _, template in found], np.float64)
+    vectors = np.array([template.vectors[0] for _, template in found], np.float32).reshape(-1, dimension)
+    return IndexRows(ids, ids, ers, vectors)
+
+
 def template_rows(derivation: Derivation, settings: GallerySettings, subjects: Sequence[SubjectFaces]) -> IndexRows:
     """Derive a row for each subject; one without faces, or whose template has no direction, stays out."""
     present = [subject for subject in subjects if subject.media]
-    pooled = represent_templates(
-        derivation,
-        [
-            Template(each.embeddings, each.media, settings.template_weighting, settings.template_media_pooling)
-            for each in present
-        ],
-    )
-    keys = subject_keys(present)[pooled.usable]
-    return IndexRows(keys, keys, pooled.ers[pooled.usable], pooled.vectors[pooled.usable])
-
-
-def subject_keys(subjects: Sequence[SubjectFaces]) -> NDArray[np.int64]:
-    """Return the keys of subjects (n,)."""
-    return np.array([subject.subject_key for subject in subjects], np.int64)
+    templates = [
+        aggregate(
+            Template(each.embeddings, each.media, settings.template_weighting, settings.template_media_pooling),
+            derivation.directions(each.embeddings),
+        )
+        for each in present
+    ]
+    return rows_of_templates([each.subject_key for each in present], templates, derivation.profile.dimension)

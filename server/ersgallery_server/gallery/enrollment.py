@@ -9,7 +9,6 @@ from ersgallery_index import Derivation, InvalidEmbedding, Recognizability
 
 from ersgallery_server.errors import ModelMismatch, NotAcquired, ServiceError
 from ersgallery_server.gallery.acquisition import Acquired, score_each
-from ersgallery_server.gallery.contents import template_rows
 from ersgallery_server.gallery.inputs import AcquiredEmbedding, Member
 from ersgallery_server.store import Enrolled
 from ersgallery_server.values import AcquisitionCounts, FaceBox, GallerySettings, LowErs, Metadata, NewFace
@@ -93,7 +92,6 @@ class EnrollmentPlan:
     ) -> None:
         self._items = items
         self._gate = gate
-        self._derivation = derivation
         self._settings = settings
         self._faces: list[NewFace] = []
         scores = iter(score_each(derivation, [outcome for members in acquired for outcome in members]))
@@ -176,9 +174,9 @@ class EnrollmentPlan:
 
     def _findable(self, enrolled: Enrolled) -> AbstractSet[str]:
         """Return the ids of the subjects that a search can find: by a face, or by a template that has a direction."""
-        if enrolled.members is None:
+        if enrolled.pooled is None:
             return {name for name, change in enrolled.subjects.items() if change.searchable_face_count > 0}
-        rows = template_rows(self._derivation, self._settings, enrolled.members)
+        rows = enrolled.pooled.rows
         keys = set(rows.subject_ids[rows.ers >= self._gate].tolist())
         owners = zip(self._faces, enrolled.subject_keys.tolist(), strict=True)
         return {face.subject_id for face, key in owners if key in keys}

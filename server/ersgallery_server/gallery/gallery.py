@@ -26,6 +26,7 @@ from ersgallery_server.gallery.state import (
     remove_faces,
     remove_subject,
 )
+from ersgallery_server.gallery.templates import SubjectTemplates
 from ersgallery_server.store import (
     DeletedSubject,
     Enrolled,
@@ -59,6 +60,7 @@ class Gallery:
         self._actor = actor
         self._acquirer = acquirer
         self._committed = actor.state.record
+        self._templates = SubjectTemplates()
         self._uncounted = AcquisitionCounts()
         self._flushed_s = time.monotonic()
         self._counting = threading.Lock()
@@ -171,10 +173,12 @@ class Gallery:
                 gate=gate,
                 request=batch.request,
                 respond=lambda enrolled: batch.encode(plan.report(enrolled)),
+                pool=self._templates.pool,
             ),
             lambda done: done.revision,
             lambda state, done: state if isinstance(done, Replay) else _index_enrolled(state, plan, done),
             call,
+            lambda done: None if isinstance(done, Replay) else self._templates.remember(done.pooled),
         )
         return self._repeat(committed, call) if isinstance(committed, Replay) else plan.report(committed)
 
@@ -187,14 +191,15 @@ class Gallery:
         key = self.record.key
         ids = np.array([face_id], np.int64)
         return self._commit(
-            lambda transaction: transaction.delete_face(key, subject_id, face_id),
+            lambda transaction: transaction.delete_face(key, subject_id, face_id, pool=self._templates.pool),
             lambda deleted: deleted.revision,
             lambda state, deleted: (
-                change_templates(state, deleted.members, deleted.revision)
+                change_templates(state, deleted.pooled, deleted.revision)
                 if state.by_template
                 else remove_faces(state, ids, deleted.revision)
             ),
             call,
+            lambda deleted: self._templates.remember(deleted.pooled),
         ).revision
 
     def delete_subject(self, subject_id: str, call: Call) -> DeletedSubject:
@@ -205,6 +210,7 @@ class Gallery:
             lambda deleted: deleted.revision,
             lambda state, deleted: remove_subject(state, deleted.subject_key, deleted.face_ids, deleted.revision),
             call,
+            lambda deleted: self._templates.forget(deleted.subject_key),
         )
 
     def _commit(
@@ -213,16 +219,21 @@ class Gallery:
         revision: Callable[[T], int],
         change: Callable[[GalleryState, T], GalleryState],
         call: Call,
+        committed: Callable[[T], None],
     ) -> T:
-        """Store first, then index; return what the store gave once the owner has made the change that follows."""
+        """Store first, then index; return what the store gave once the owner has made the change that follows.
+
+        committed: told first, on the writer's thread.
+        """
         done: Future[None] = Future()
 
         def follow(result: T) -> None:
+            committed(result)
             self._actor.mutate(revision(result), lambda state: change(state, result), done)
 
-        committed = call.wait(self._store.submit(work, follow))
+        stored = call.wait(self._store.submit(work, follow))
         done.result()
-        return committed
+        return stored
 
     def take_settings(
         self, record: GalleryRecord, rebuild: Callable[[GalleryRecord], GalleryState], done: "Future[None]"
@@ -236,6 +247,7 @@ class Gallery:
         if self.state.behind_since is None and _same_vectors(record, self._committed):
             self._actor.mutate(record.revision, lambda state: change_settings(state, record), done)
         else:
+            self._templates.clear()
             try:
                 rebuilt = rebuild(record)
             except Exception as error:
@@ -316,7 +328,7 @@ def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolle
     for face, key in zip(plan.faces, enrolled.subject_keys.tolist(), strict=True):
         state.subject_ids[key] = face.subject_id
     if state.by_template:
-        return change_templates(state, enrolled.members, enrolled.revision)
+        return change_templates(state, enrolled.pooled, enrolled.revision)
     stored = StoredFaces(
         face_ids=enrolled.face_ids,
         subject_keys=enrolled.subject_keys,

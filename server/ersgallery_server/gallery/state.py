@@ -1,14 +1,14 @@
 """What answers for a gallery at one moment, and how each kind of change makes the next."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from ersgallery_index import Derivation, Policy, Profile, VectorIndex, open_index
 from numpy.typing import NDArray
 
-from ersgallery_server.gallery.contents import face_rows, subject_keys, template_rows
-from ersgallery_server.values import GalleryRecord, GallerySettings, StoredFaces, SubjectFaces, SubjectSearch
+from ersgallery_server.gallery.contents import face_rows
+from ersgallery_server.store import PooledSubjects, TemplateRecipe
+from ersgallery_server.values import GalleryRecord, GallerySettings, StoredFaces, SubjectSearch
 
 NO_IDS = np.empty(0, np.int64)
 
@@ -66,16 +66,18 @@ def remove_faces(state: GalleryState, face_ids: NDArray[np.int64], revision: int
     return at_revision(state, revision)
 
 
-def change_templates(state: GalleryState, subjects: Sequence[SubjectFaces] | None, revision: int) -> GalleryState:
-    """Make subjects searchable by the templates of all the faces that they have now.
+def change_templates(state: GalleryState, pooled: PooledSubjects | None, revision: int) -> GalleryState:
+    """Make subjects searchable by the templates that they have now.
 
-    Raises LookupError where the store gave none: its gallery is no longer searched by template, and this state, which
-    could not be rebuilt, cannot follow.
+    Raises LookupError where the store gave none, or templates of another recipe: the gallery has other settings there,
+    and this state, which could not be rebuilt, cannot follow.
     """
-    if subjects is None:
-        raise LookupError("the store no longer searches this gallery by template")
-    rows = template_rows(state.derivation, state.record.settings, subjects)
-    gone = np.setdiff1d(subject_keys(subjects), rows.subject_ids)
+    if revision <= state.index.revision:  # a rebuild has read them already
+        return state
+    if pooled is None or pooled.recipe != TemplateRecipe.of(state.record.profile.key, state.record.settings):
+        raise LookupError("the store no longer searches this gallery by such templates")
+    rows = pooled.rows
+    gone = np.setdiff1d(pooled.subject_keys, rows.subject_ids)
     state.index.apply(revision, gone, rows.face_ids, rows.subject_ids, rows.ers, rows.vectors)
     return at_revision(state, revision)
 

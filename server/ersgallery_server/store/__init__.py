@@ -21,6 +21,7 @@ from ersgallery_server.store.errors import (
     VersionMismatch,
 )
 from ersgallery_server.store.gate_preview import GatePreview, LostSubject
+from ersgallery_server.store.members import TouchedSubjects
 from ersgallery_server.store.outcomes import (
     Change,
     ChangeKind,
@@ -29,10 +30,13 @@ from ersgallery_server.store.outcomes import (
     Enrolled,
     GallerySnapshot,
     GalleryTotals,
+    MemberSums,
+    PooledSubjects,
     Replay,
     Rescored,
     StoredRequest,
     SubjectChange,
+    TemplateRecipe,
 )
 from ersgallery_server.store.store import Store, StoreLimits, migrate_database
 from ersgallery_server.store.transaction import WriteTransaction
@@ -50,7 +54,9 @@ __all__ = [
     "GalleryTotals",
     "GatePreview",
     "LostSubject",
+    "MemberSums",
     "PageKeyInvalid",
+    "PooledSubjects",
     "ProfileChanged",
     "ProfileNotFound",
     "Replay",
@@ -69,6 +75,8 @@ __all__ = [
     "SubjectChange",
     "SubjectExists",
     "SubjectNotFound",
+    "TemplateRecipe",
+    "TouchedSubjects",
     "UrlUnsupported",
     "VersionMismatch",
     "WriteTransaction",

@@ -14,19 +14,20 @@ from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import ProfileChanged
 from ersgallery_server.store.faces import box_values
 from ersgallery_server.store.galleries import GalleryWrites, counted
-from ersgallery_server.store.members import members_of
+from ersgallery_server.store.means import ers_sum_parts, mean_with
+from ersgallery_server.store.members import Pool, TouchedSubjects
 from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, SubjectChange
 from ersgallery_server.store.requests import remember, replay
 from ersgallery_server.store.subjects import insert_subjects, subject_keys
 from ersgallery_server.store.tables import FACE_IMAGES, FACES
-from ersgallery_server.values import AcquisitionCounts, NewFace, SubjectSearch
+from ersgallery_server.values import AcquisitionCounts, NewFace
 
 _STANDINGS = (
     select(
         FACES.c.subject_key,
         func.count(),
         func.count(case((FACES.c.ers >= bindparam("gate"), 1))),
-        func.sum(FACES.c.ers),
+        *ers_sum_parts(),
     )
     .where(FACES.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
     .group_by(FACES.c.subject_key)
@@ -39,7 +40,11 @@ class _Standing:
 
     face_count: int = 0
     searchable_face_count: int = 0
-    ers_sum: float = 0.0
+    ers_sum: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def mean_ers(self, more: Sequence[float] = ()) -> float:
+        """Return the mean of its faces' ERS and of more."""
+        return mean_with(np.array(self.ers_sum), self.face_count, more)
 
 
 class EnrollmentWrites(GalleryWrites):
@@ -55,12 +60,14 @@ class EnrollmentWrites(GalleryWrites):
         gate: float,
         request: tuple[str, bytes] | None = None,
         respond: Callable[[Enrolled], bytes] | None = None,
+        pool: Pool | None = None,
     ) -> Enrolled | Replay:
         """Store faces, make the subjects that are missing, and add to the counts.
 
         gate: the gallery gate that the searchable counts are taken under. request: its id and the fingerprint of its
-        body; `respond` then makes the answer that is kept for repetitions, and a Replay is returned for one. Raises
-        GalleryNotFound, ProfileChanged, RequestIdReused, and ValueError for an embedding of another dimension.
+        body; `respond` then makes the answer that is kept for repetitions, and a Replay is returned for one. pool:
+        makes the templates of the subjects, where they are searched by template. Raises GalleryNotFound,
+        ProfileChanged, RequestIdReused, and ValueError for an embedding of another dimension.
         """
         gallery = lock_gallery(self.connection, gallery_key)
         if request is not None and (done := replay(self.connection, gallery_key, *request)) is not None:
@@ -68,7 +75,7 @@ class EnrollmentWrites(GalleryWrites):
         if gallery.profile_key != expected_profile_key:
             raise ProfileChanged(gallery.profile_key)
         if faces:
-            enrolled = self._store(gallery, faces, counts, gate)
+            enrolled = self._store(gallery, faces, counts, gate, pool)
         else:
             self.add_counts(gallery_key, counts)
             enrolled = _nothing(gallery)
@@ -77,7 +84,14 @@ class EnrollmentWrites(GalleryWrites):
             remember(self, gallery_key, request, response=response, revision=enrolled.revision)
         return enrolled
 
-    def _store(self, gallery: Row[Any], faces: Sequence[NewFace], counts: AcquisitionCounts, gate: float) -> Enrolled:
+    def _store(
+        self,
+        gallery: Row[Any],
+        faces: Sequence[NewFace],
+        counts: AcquisitionCounts,
+        gate: float,
+        pool: Pool | None,
+    ) -> Enrolled:
         names = _display_names(faces)
         known = subject_keys(self.connection, gallery.key, list(names))
         missing = [subject_id for subject_id in names if subject_id not in known]
@@ -90,15 +104,17 @@ class EnrollmentWrites(GalleryWrites):
         subject_of = [keys[face.subject_id] for face in faces]
         self._insert(gallery, faces, face_ids, subject_of)
         columns = counted(gallery, counts)
-        by_template = gallery.subject_search == SubjectSearch.TEMPLATE.value
+        changes = _subject_changes(faces, keys, made, before, gate)
+        face_counts = {change.subject_key: change.face_count for change in changes.values()}
+        touched = TouchedSubjects.of(self.connection, gallery, subject_of, face_counts)
         return Enrolled(
             revision=record_change(
                 self.connection, gallery, ChangeKind.ENROLL, self.now, added=face_ids, columns=columns
             ),
             face_ids=np.array(face_ids, dtype=np.int64),
             subject_keys=np.array(subject_of, dtype=np.int64),
-            subjects=_subject_changes(faces, keys, made, before, gate),
-            members=members_of(self.connection, subject_of, gallery.dimension) if by_template else None,
+            subjects=changes,
+            pooled=pool(touched) if pool and touched else None,
         )
 
     def _insert(self, gallery: Row[Any], faces: Sequence[NewFace], face_ids: range, subject_of: list[int]) -> None:
@@ -150,7 +166,10 @@ def _standings(connection: Connection, keys: list[int], gate: float) -> dict[int
     found: dict[int, _Standing] = {}
     for start in range(0, len(keys), 500):
         wanted = {"gate": gate, "subject_keys": keys[start : start + 500]}
-        found.update((key, _Standing(*rest)) for key, *rest in connection.execute(_STANDINGS, wanted))
+        found.update(
+            (key, _Standing(count, searchable, tuple(parts)))
+            for key, count, searchable, *parts in connection.execute(_STANDINGS, wanted)
+        )
     return found
 
 
@@ -169,7 +188,7 @@ def _subject_changes(
             created=key in created,
             face_count=face_count,
             searchable_face_count=stood.searchable_face_count + sum(score >= gate for score in scores),
-            mean_ers_before=stood.ers_sum / stood.face_count if stood.face_count else None,
-            mean_ers_after=(stood.ers_sum + sum(scores)) / face_count,
+            mean_ers_before=stood.mean_ers() if stood.face_count else None,
+            mean_ers_after=stood.mean_ers(scores),
         )
     return changes

@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 from ersgallery_server.store.allocation import MAX_KEY
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import FaceNotFound, SubjectNotFound, VersionMismatch
-from ersgallery_server.store.members import members_of
+from ersgallery_server.store.members import Pool, TouchedSubjects
 from ersgallery_server.store.outcomes import ChangeKind, DeletedFace
 from ersgallery_server.store.reading import Reads, integer_page_key, read_page
 from ersgallery_server.store.subjects import subject_keys
 from ersgallery_server.store.tables import FACE_IMAGES, FACES, SUBJECTS
 from ersgallery_server.store.writing import Writes
-from ersgallery_server.values import FaceBox, FaceRecord, Metadata, Page, SubjectSearch
+from ersgallery_server.values import FaceBox, FaceRecord, Metadata, Page
 
 _F = FACES.c
 _FACE = select(
@@ -85,10 +85,11 @@ class FaceWrites(Writes):
         self.connection.execute(update(FACES).where(_F.face_id == face_id).values(changed))
         return _face_of(_row(self.connection, gallery_key, subject_id, face_id))
 
-    def delete_face(self, gallery_key: int, subject_id: str, face_id: int) -> DeletedFace:
+    def delete_face(self, gallery_key: int, subject_id: str, face_id: int, *, pool: Pool | None = None) -> DeletedFace:
         """Delete a face with its photograph; the revision is the one from which it is gone.
 
-        Raises GalleryNotFound and FaceNotFound.
+        pool: makes the template of what is left of its subject, where subjects are searched by template. Raises
+        GalleryNotFound and FaceNotFound.
         """
         gallery = lock_gallery(self.connection, gallery_key)
         face = _row(self.connection, gallery_key, subject_id, face_id)
@@ -96,9 +97,8 @@ class FaceWrites(Writes):
         self.erased = True
         removed = np.array([face_id], dtype=np.int64)
         revision = record_change(self.connection, gallery, ChangeKind.DELETE_FACE, self.now, removed=removed)
-        if gallery.subject_search != SubjectSearch.TEMPLATE.value:
-            return DeletedFace(revision)
-        return DeletedFace(revision, members_of(self.connection, [face.subject_key], gallery.dimension))
+        touched = TouchedSubjects.of(self.connection, gallery, [face.subject_key], {})
+        return DeletedFace(revision, pool(touched) if pool and touched else None)
 
 
 def box_values(box: FaceBox | None) -> dict[str, Any] | None:

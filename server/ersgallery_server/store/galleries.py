@@ -98,7 +98,7 @@ class GalleryWrites(Writes):
         Raises GalleryNotFound, and VersionMismatch where a version is expected and is not the present one.
         """
         row = self._lock(gallery_id, expected_version)
-        changed = _setting_values(change(_settings_of(row)))
+        changed = _setting_values(change(settings_of(row)))
         changed |= {"version": row.version + 1, "update_time": self.now}
         record_change(self.connection, row, ChangeKind.SETTINGS, self.now, columns=changed)
         return self.gallery(gallery_id)
@@ -150,7 +150,7 @@ def gallery_of(row: Row[Any], profiles: Mapping[int, ProfileVersion]) -> Gallery
     return GalleryRecord(
         key=row.key,
         gallery_id=row.gallery_id,
-        settings=_settings_of(row),
+        settings=settings_of(row),
         profile=profiles[row.profile_key],
         revision=row.revision,
         version=row.version,
@@ -181,7 +181,8 @@ def _setting_values(settings: GallerySettings) -> dict[str, Any]:
     }
 
 
-def _settings_of(row: Row[Any]) -> GallerySettings:
+def settings_of(row: Row[Any]) -> GallerySettings:
+    """Translate the settings in a gallery's row."""
     return GallerySettings(
         **{
             **{name: getattr(row, name) for name in _SETTINGS},

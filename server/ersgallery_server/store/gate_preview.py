@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Subquery, case, func, select
 
+from ersgallery_server.store.means import mean_ers
 from ersgallery_server.store.reading import Reads, read_page, text_page_key
 from ersgallery_server.store.tables import FACES, SUBJECTS
 from ersgallery_server.values import Page
@@ -89,7 +90,7 @@ class GatePreviewReads(Reads):
 
 def _subjects_ers(gallery_key: int, *, by_mean: bool) -> Subquery:
     """Select the ERS that decides on each subject, and its number of faces."""
-    ers = func.avg(FACES.c.ers) if by_mean else func.max(FACES.c.ers)
+    ers = mean_ers() if by_mean else func.max(FACES.c.ers)
     return (
         select(FACES.c.subject_key, ers.label("best"), func.count().label("faces"))
         .where(FACES.c.gallery_key == gallery_key)

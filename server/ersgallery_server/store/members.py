@@ -1,23 +1,33 @@
 """The faces of subjects, subject by subject: what templates are made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select
+from ersgallery_index import Profile
+from sqlalchemy import Connection, Row, bindparam, select
 
 from ersgallery_server.store.arrays import unpack_float32_rows
+from ersgallery_server.store.galleries import settings_of
+from ersgallery_server.store.outcomes import PooledSubjects, TemplateRecipe
+from ersgallery_server.store.profiles import profile_by_key
 from ersgallery_server.store.tables import FACES, SUBJECTS
-from ersgallery_server.values import SubjectFaces
+from ersgallery_server.values import SubjectFaces, SubjectSearch
 
 SUBJECTS_AT_ONCE = 256
 
 _F = FACES.c
 _MEMBERS = (
-    select(_F.subject_key, _F.media_id, _F.embedding)
+    select(_F.subject_key, _F.face_id, _F.media_id, _F.embedding)
     .where(_F.subject_key.in_(bindparam("subject_keys", expanding=True)))
     .order_by(_F.subject_key, _F.face_id)
+)
+_LATER = (
+    select(_F.subject_key, _F.face_id, _F.media_id, _F.embedding)
+    .where(_F.subject_key == bindparam("subject_key"), _F.face_id > bindparam("after"))
+    .order_by(_F.face_id)
 )
 _KEYS = (
     select(SUBJECTS.c.key)
@@ -25,6 +35,47 @@ _KEYS = (
     .order_by(SUBJECTS.c.key)
     .limit(SUBJECTS_AT_ONCE)
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TouchedSubjects:
+    """Subjects that a write touched, as they are after it; to be read while its transaction is open.
+
+    face_counts: by subject key, how many faces each has where that is known.
+    """
+
+    connection: Connection
+    recipe: TemplateRecipe
+    dimension: int
+    subject_keys: tuple[int, ...]
+    face_counts: Mapping[int, int]
+
+    @classmethod
+    def of(
+        cls, connection: Connection, gallery: Row[Any], keys: Sequence[int], face_counts: Mapping[int, int]
+    ) -> Self | None:
+        """Return them, by key, where the gallery is searched by template."""
+        if gallery.subject_search != SubjectSearch.TEMPLATE.value:
+            return None
+        recipe = TemplateRecipe.of(gallery.profile_key, settings_of(gallery))
+        return cls(connection, recipe, gallery.dimension, tuple(sorted(set(keys))), face_counts)
+
+    def profile(self) -> Profile:
+        """Read the gallery's profile."""
+        return profile_by_key(self.connection, self.recipe.profile_key).profile
+
+    def faces(self, subject_keys: Sequence[int]) -> tuple[SubjectFaces, ...]:
+        """Read all faces of some of them, by key."""
+        return members_of(self.connection, subject_keys, self.dimension)
+
+    def later_faces(self, subject_key: int, after: int) -> SubjectFaces:
+        """Read the faces of one whose ids are above `after`."""
+        rows = self.connection.execute(_LATER, {"subject_key": subject_key, "after": after}).all()
+        return _subject_faces(subject_key, rows, self.dimension)
+
+
+Pool = Callable[[TouchedSubjects], PooledSubjects]
+"""Makes the templates of subjects inside the transaction that touched them."""
 
 
 def members_of(connection: Connection, subject_keys: Sequence[int], dimension: int) -> tuple[SubjectFaces, ...]:
@@ -50,5 +101,5 @@ def stream_subjects(connection: Connection, gallery_key: int, dimension: int) ->
 def _subject_faces(key: int, rows: Sequence[Any], dimension: int) -> SubjectFaces:
     if not rows:
         return SubjectFaces(key, np.empty((0, dimension), np.float32), ())
-    _, media, embeddings = zip(*rows, strict=True)
-    return SubjectFaces(key, unpack_float32_rows(embeddings, dimension), tuple(media))
+    _, face_ids, media, embeddings = zip(*rows, strict=True)
+    return SubjectFaces(key, unpack_float32_rows(embeddings, dimension), tuple(media), face_ids[-1])

@@ -4,11 +4,14 @@ import datetime as dt
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
+from ersgallery_index import IndexRows, Weighting
+from ersgallery_index.template_sums import TemplateSums
 from numpy.typing import NDArray
 
-from ersgallery_server.values import GalleryRecord, StoredFaces, SubjectFaces
+from ersgallery_server.values import GalleryRecord, GallerySettings, StoredFaces, SubjectFaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +26,56 @@ class SubjectChange:
     mean_ers_after: float
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateRecipe:
+    """What decides the template of a subject's faces: templates of one recipe can share an index."""
+
+    profile_key: int
+    enhance_features: bool
+    weighting: Weighting
+    media_pooling: bool
+
+    @classmethod
+    def of(cls, profile_key: int, settings: GallerySettings) -> Self:
+        """Return the recipe of a gallery."""
+        return cls(profile_key, settings.enhance_features, settings.template_weighting, settings.template_media_pooling)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberSums:
+    """The sums of all faces of a subject up to one of them."""
+
+    subject_key: int
+    last_face_id: int
+    sums: TemplateSums = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PooledSubjects:
+    """The templates of subjects that a write touched.
+
+    subject_keys (n,): all of them. rows: of those whose template has a direction. sums: of those to be remembered.
+    """
+
+    recipe: TemplateRecipe
+    subject_keys: NDArray[np.int64]
+    rows: IndexRows
+    sums: tuple[MemberSums, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrolled:
     """An enrolment as it was stored: face_ids and subject_keys (n,) in the order of the faces, subjects by their id.
 
-    Face ids rise. Without faces the revision is the present one, for nothing changed. members: all faces of these
-    subjects where the gallery is searched by template, else None.
+    Face ids rise. Without faces the revision is the present one, for nothing changed. pooled: these subjects as they
+    are now, where the gallery is searched by template and they were to be pooled, else None.
     """
 
     revision: int
     face_ids: NDArray[np.int64]
     subject_keys: NDArray[np.int64]
     subjects: Mapping[str, SubjectChange]
-    members: tuple[SubjectFaces, ...] | None = None
+    pooled: PooledSubjects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +99,10 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeletedFace:
-    """A face that is gone. members: what is left of its subject; None where no template is searched."""
+    """A face that is gone. pooled: what is left of its subject, as of an enrolment."""
 
     revision: int
-    members: tuple[SubjectFaces, ...] | None = None
+    pooled: PooledSubjects | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.bulk import insert_columns
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import SubjectExists, SubjectNotFound, VersionMismatch
+from ersgallery_server.store.means import mean_ers
 from ersgallery_server.store.outcomes import ChangeKind, DeletedSubject
 from ersgallery_server.store.reading import Reads, read_page, text_page_key
 from ersgallery_server.store.tables import FACES, SUBJECTS
@@ -163,7 +164,7 @@ def _record(connection: Connection, row: Row[Any], gate: float) -> SubjectRecord
 def _face_counts(connection: Connection, keys: list[int], gate: float) -> dict[int, _FaceCounts]:
     """Return how many faces subjects have, how many with ERS >= gate, and their mean ERS, for those that have any."""
     statement = (
-        select(FACES.c.subject_key, func.count(), func.count(case((FACES.c.ers >= gate, 1))), func.avg(FACES.c.ers))
+        select(FACES.c.subject_key, func.count(), func.count(case((FACES.c.ers >= gate, 1))), mean_ers())
         .where(FACES.c.subject_key.in_(keys))
         .group_by(FACES.c.subject_key)
     )
