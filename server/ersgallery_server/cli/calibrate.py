@@ -60,7 +60,10 @@ least. Half of the people make the profile, the other half test it. An .npz file
 @click.option("--save-ui-set", type=_FILE, help="Keep the images of the UI cluster for other models: a tar file.")
 @click.option("--compare", multiple=True, type=_THERE, help="Report the distance to the centroid of this profile file.")
 @click.option(
-    "--degraded-share", default=0.1, type=click.FloatRange(0, 1), help="Share of people with a degraded face."
+    "--degraded-share",
+    type=click.FloatRange(0, 1),
+    help="Share of the people who make the profile that give one degraded face each.  [default: a tenth; where that is "
+    "fewer than 1000 faces, up to half of the people and up to eight faces of each]",
 )
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Kind of degradation.  [default: all]")
 @click.option(
@@ -115,7 +118,7 @@ class _Request:
     ui_set: Path | None
     save_ui_set: Path | None
     compare: tuple[Path, ...]
-    degraded_share: float
+    degraded_share: float | None
     kinds: tuple[str, ...]
     severity: tuple[float, float]
     test_faces: int

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from ersgallery_index.calibration.build import BuildPlan, BuiltProfile, build_profile, build_profile_from_ui_set
 from ersgallery_index.calibration.faces import FaceSet, Progress
+from ersgallery_index.errors import CalibrationFailed
 
 from ersgallery_server.models.profile_file import ProfileFile, rounded
+from ersgallery_server.profiling.amount import advised, advised_of_wild
 from ersgallery_server.profiling.material import Material
 
 _LIBRARIES = (
@@ -27,14 +29,24 @@ _LIBRARIES = (
 def calibrate(model: str, material: Material, plan: BuildPlan, progress: Progress | None = None) -> BuiltProfile:
     """Build the profile of a model; progress counts pairs, then variants.
 
-    Raises ersgallery_index.errors.CalibrationFailed.
+    Raises ersgallery_index.errors.CalibrationFailed, with what number of faces would do where they may be too few.
     """
     if material.ui_set is None:
-        return build_profile(model, material.making.faces, material.testing.faces, plan, progress)
+        try:
+            return build_profile(model, material.making.faces, material.testing.faces, plan, progress)
+        except CalibrationFailed as error:
+            raise _advised(error, material) from error
     making = material.making.faces
     return build_profile_from_ui_set(
         model, material.ui_set.faces, making.take(making.clean), material.testing.faces, plan, progress
     )
+
+
+def _advised(error: CalibrationFailed, material: Material) -> CalibrationFailed:
+    if material.wild is not None:
+        return advised_of_wild(error, len(material.wild.faces))
+    making = material.making.faces
+    return advised(error, int(making.degraded.sum()), _people(making))
 
 
 def profile_file(

@@ -15,6 +15,7 @@ from ersgallery_index.calibration.faces import CLEAN, NOBODY, UNKNOWN, FaceSet
 from numpy.typing import NDArray
 
 from ersgallery_server.models.errors import CalibrationFailed
+from ersgallery_server.profiling.amount import degraded_of
 from ersgallery_server.profiling.material import Faces, Material, together
 
 _LABELS = ("identity", "kind", "severity")
@@ -42,13 +43,18 @@ def read_embeddings(path: Path, *, labelled: bool = True) -> FaceSet:
 
 
 def choose_faces(
-    faces: FaceSet, degraded_share: float, held_per_identity: int, seed: int, wild: FaceSet | None, ui: FaceSet | None
+    faces: FaceSet,
+    degraded_share: float | None,
+    held_per_identity: int,
+    seed: int,
+    wild: FaceSet | None,
+    ui: FaceSet | None,
 ) -> Material:
     """Divide given faces by person into those that make a profile and those that test it.
 
-    Of each person who makes it one clean face is taken, and of a share of them one degraded face too; of people without
-    a clean face always a degraded one. wild: crops that are clustered with the clean ones; ui: a given UI set; with
-    either, no degraded face makes the profile.
+    Of each person who makes it one clean face is taken, and of a share of them one degraded face too (None: of as many,
+    and as many of each, as are enough); of people without a clean face always a degraded one. wild: crops that are
+    clustered with the clean ones; ui: a given UI set; with either, no degraded face makes the profile.
     """
     rng = np.random.default_rng([seed, 0])
     people = np.where(faces.identities == NOBODY, -2 - np.arange(len(faces)), faces.identities)
@@ -56,9 +62,10 @@ def choose_faces(
     is_making = np.isin(people, order[: (len(order) + 1) // 2])
     rows = rng.permutation(len(faces))
     clean = _first_of_each(rows[is_making[rows] & faces.clean[rows]], people, 1)
-    degraded = _first_of_each(rows[is_making[rows] & ~faces.clean[rows]], people, 1)
+    amount = degraded_of(len(clean), degraded_share)
+    degraded = _first_of_each(rows[is_making[rows] & ~faces.clean[rows]], people, amount.views)
     only = ~np.isin(people[degraded], people[clean])
-    share = np.arange(len(degraded)) < round(degraded_share * len(clean))
+    share = np.isin(people[degraded], list(dict.fromkeys(people[degraded].tolist()))[: amount.people])
     spoilt = degraded[:0] if wild is not None or ui is not None else degraded[only | share]
     tested = np.concatenate(
         [

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ersgallery_server.faces.degrade import Degradation, degrade
 from ersgallery_server.profiling.aligned_faces import AlignedFaces
+from ersgallery_server.profiling.amount import degraded_of
 
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Turns (n, 112, 112, 3) uint8 RGB crops into (n, d) float32 raw embeddings."""
@@ -32,12 +33,13 @@ class Sample:
 class SamplingPlan:
     """How many faces are taken, and how they are degraded.
 
-    degraded_share: of the identities that make the profile, how many give a degraded face. kinds: of degradation.
-    severities: bounds of the severity, 0..1. held_severities: the levels that are tested. held_per_identity: most clean
-    photographs of a held-out identity. held_per_level: degraded faces of each kind and level.
+    degraded_share: of the identities that make the profile, how many give a degraded face; None: as many, and as many
+    faces of each, as are enough. kinds: of degradation. severities: bounds of the severity, 0..1. held_severities: the
+    levels that are tested. held_per_identity: most clean photographs of a held-out identity. held_per_level: degraded
+    faces of each kind and level.
     """
 
-    degraded_share: float = 0.1
+    degraded_share: float | None = None
     kinds: tuple[Degradation, ...] = tuple(Degradation)
     severities: tuple[float, float] = (0.2, 1.0)
     held_severities: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -69,14 +71,15 @@ def choose_samples(faces: AlignedFaces, plan: SamplingPlan, seed: int, *, degrad
     order = rng.permutation(len(people)).tolist()
     making, held = order[: (len(order) + 1) // 2], order[(len(order) + 1) // 2 :]
     clean = tuple(Sample(str(rng.choice(groups[people[i]])), i) for i in making)
-    spoilt = clean[len(clean) - round(plan.degraded_share * len(clean)) :] if degraded else ()
+    amount = degraded_of(len(clean), plan.degraded_share)
+    spoilt = clean[len(clean) - amount.people :] if degraded else ()
     tested = tuple(
         Sample(str(name), i)
         for i in held
         for name in rng.permutation(np.array(groups[people[i]]))[: plan.held_per_identity]
     )
     return Samples(
-        making=clean + _at_any_level(spoilt, plan, rng),
+        making=clean + _at_any_level(spoilt, amount.views, plan, rng),
         testing=tested + _at_each_level(tested, plan, rng),
         unused=sum(len(groups[people[i]]) - 1 for i in making),
     )
@@ -88,9 +91,12 @@ def view(faces: AlignedFaces, sample: Sample, rng: np.random.Generator) -> NDArr
     return crop if sample.kind is None else degrade(crop, sample.kind, sample.severity, rng)
 
 
-def _at_any_level(clean: tuple[Sample, ...], plan: SamplingPlan, rng: np.random.Generator) -> tuple[Sample, ...]:
+def _at_any_level(
+    clean: tuple[Sample, ...], views: int, plan: SamplingPlan, rng: np.random.Generator
+) -> tuple[Sample, ...]:
     return tuple(
-        Sample(one.name, one.identity, plan.kinds[i % len(plan.kinds)], float(rng.uniform(*plan.severities)))
+        Sample(one.name, one.identity, plan.kinds[(i + number) % len(plan.kinds)], float(rng.uniform(*plan.severities)))
+        for number in range(views)
         for i, one in enumerate(clean)
     )
 
