@@ -79,7 +79,8 @@ def _people(faces: FaceSet) -> NDArray[np.int64]:
     clean = faces.identities[faces.clean & (faces.identities >= 0)]
     people, counts = np.unique(clean, return_counts=True)
     people = people[counts >= 2]
-    degraded = np.array([int((faces.degraded & (faces.identities == person)).sum()) for person in people])
+    spoilt = np.sort(faces.identities[faces.degraded])
+    degraded = np.searchsorted(spoilt, people, "right") - np.searchsorted(spoilt, people, "left")
     return people[np.argsort(-degraded, kind="stable")][:_PEOPLE] if len(people) else people
 
 
