@@ -38,14 +38,16 @@ _UNLABELLED = "labels are missing"
 def at_least(name: str, value: float | None, limit: float, what: str, why_not: str = _UNLABELLED) -> Check:
     """Return the check that a value reaches a limit; it is not made without a value, and why_not says the cause."""
     if value is None:
-        return Check(name, None, None, limit, f"not checked, for {why_not}: {what}")
+        return Check(name, None, None, limit, f"not checked because {why_not}; wanted: at least {limit:g} {what}")
     return Check(name, value >= limit, value, limit, f"{value:.3g} (at least {limit:g} wanted): {what}")
 
 
 def at_most(name: str, value: float | None, limit: float | None, what: str, why_not: str = _UNLABELLED) -> Check:
     """Return the check that a value does not pass a limit; it is not made where either is missing."""
-    if value is None or limit is None:
-        return Check(name, None, value, limit, f"not checked, for {why_not}: {what}")
+    if limit is None:
+        return Check(name, None, value, limit, f"not checked because {why_not}: {what}")
+    if value is None:
+        return Check(name, None, value, limit, f"not checked because {why_not}; wanted: at most {limit:.3g} {what}")
     return Check(name, value <= limit, value, limit, f"{value:.3g} (at most {limit:.3g} wanted): {what}")
 
 

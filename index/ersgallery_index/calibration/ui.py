@@ -215,6 +215,7 @@ def _checks(pool: FaceSet, vectors: Float64, found: UiClusters, rules: UiRules) 
             _plateau(found, rules),
             least,
             "cosine to the centroid at a distance 0.1 less or more, whichever is nearer",
+            "no distance near it was tried",
         ),
     )
 
