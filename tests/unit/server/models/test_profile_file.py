@@ -157,6 +157,7 @@ def test_every_catalogued_model_comes_with_a_sound_profile_of_its_own(package: A
     assert profile.provenance["recognizer_sha256"] == package.file(Role.RECOGNIZER).sha256
     assert f" --model {package.name} " in profile.provenance["command"]
     assert 0.6 < profile.gamma < 0.95
-    assert figures["clean_below_gamma"] <= 0.01
+    # Some 2,000 faces set gamma and as many others judge it: three standard errors of the difference.
+    assert figures["clean_below_gamma"] <= 0.005 + 3 * (2 * 0.005 / 2000) ** 0.5
     assert figures["auc_by_severity"]["1"] > 0.95
     assert profile.profile().dimension == package.dimension
