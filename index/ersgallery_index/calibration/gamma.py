@@ -112,10 +112,12 @@ def gamma_trade(
     gates = _gates(faces, gammas)
     wanted = tuple(sorted(set(fars), reverse=True))
     _require(bool(wanted) and all(0.0 < far < 1.0 for far in wanted), "BAD_TARGET", "a FAR lies between 0 and 1")
+    if pick_far is not None:
+        _require(pick_far in wanted, "BAD_TARGET", f"FAR {pick_far:g} is not among those that are counted")
     impostors = count_impostors(faces, identities, gates, progress)
     taus = np.array([[impostors.tau_at(gate, far) for far in wanted] for gate in range(len(gates))])
     genuine = count_genuine(faces, identities, gates, taus)
-    chosen_far = _pick_far(wanted, pick_far, impostors.pairs)
+    chosen_far = _supported_far(wanted, impostors.pairs) if pick_far is None else pick_far
     draws = _Draws.of(genuine, seed)
     return GammaTrade(
         faces=len(faces),
@@ -208,10 +210,7 @@ def _supported(at: int, gate: int, far: float, impostors: ImpostorCounts, genuin
     return far * impostors.pairs >= FEWEST_ERRORS and int(genuine.errors[:, gate, at].sum()) >= FEWEST_ERRORS
 
 
-def _pick_far(fars: Sequence[float], asked: float | None, impostor_pairs: int) -> float:
-    if asked is not None:
-        _require(asked in fars, "BAD_TARGET", f"FAR {asked:g} is not among those that are counted")
-        return asked
+def _supported_far(fars: Sequence[float], impostor_pairs: int) -> float:
     held = [far for far in fars if far * impostor_pairs >= FEWEST_ERRORS]
     return min(held) if held else max(fars)
 

@@ -68,8 +68,20 @@ def download_bars() -> Iterator[Callable[[str, int, int | None], None]]:
 
 @contextlib.contextmanager
 def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show one bar; the function takes the number done and the total."""
+    """Show one bar, from the first step on; the function takes the number done and the total.
+
+    What fails before its first step so leaves nothing above its error.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    bars = Progress(*columns, console=Console(stderr=True))
+    task = bars.add_task(what, total=None)
+
+    def tell(done: int, total: int) -> None:
+        bars.update(task, completed=done, total=total)
+        bars.start()
+
+    try:
+        yield tell
+    finally:
+        if bars.live.is_started:
+            bars.stop()

@@ -89,6 +89,9 @@ def choose_gamma(
     An UNSURE pair is a reject and stays in every denominator. A person needs two faces to make a genuine pair. The pick
     is the smallest gamma that cannot be told from the best; on clean faces that is 0, since a gate then only costs.
     """
+    if pick_far is not None and pick_far not in fars:
+        counted = ", ".join(f"{far:g}" for far in fars)
+        raise click.BadParameter(f"{pick_far:g} is not one of --far: {counted}", param_hint="--pick-far")
     from ersgallery_index.calibration.gamma import gamma_trade
 
     from ersgallery_server.thresholds.tables import print_json, show_trade

@@ -8,6 +8,7 @@ from ersgallery.v1 import calibration_service_pb2 as pb
 from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery_index import normalize
 from ersgallery_index.calibration import CLEAN, UNKNOWN, FaceSet
+from ersgallery_index.calibration.gamma import FARS
 from ersgallery_index.errors import CalibrationFailed
 from numpy.typing import NDArray
 
@@ -49,8 +50,8 @@ class CalibrationHandlers:
             checks.check_number("gammas", gamma, 0, 1) for gamma in _at_most("gammas", request.gammas, MAX_GAMMAS)
         )
         pick_far = request.pick_far if request.HasField("pick_far") else None
-        if pick_far is not None and fars and pick_far not in fars:
-            raise InvalidRequest.field("pick_far", "is not one of fars")
+        if pick_far is not None and pick_far not in (fars or FARS):
+            raise InvalidRequest.field("pick_far", f"is not one of fars: {', '.join(map(str, fars or FARS))}")
         faces = None
         if request.HasField("faces"):
             rows = _unit_rows("faces.embeddings", request.faces.embeddings, record)

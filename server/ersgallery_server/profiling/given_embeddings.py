@@ -6,7 +6,6 @@ apart), `kind` (the kind of degradation; CLEAN or nothing for a clean face, UNKN
 """
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ersgallery_index.calibration.faces import CLEAN, NOBODY, UNKNOWN, FaceSet
 from numpy.typing import NDArray
 
 from ersgallery_server.models.errors import CalibrationFailed
+from ersgallery_server.models.npz_file import read_npz
 from ersgallery_server.profiling.amount import degraded_of
 from ersgallery_server.profiling.material import Faces, Material, together
 
@@ -28,7 +28,7 @@ def read_embeddings(path: Path, *, labelled: bool = True) -> FaceSet:
     Raises models.errors.CalibrationFailed for a file that is no sound .npz or lacks `embedding`, and
     ersgallery_index.errors.CalibrationFailed (NOT_FINITE, LABELS_MISMATCH, MIXED_DIMENSIONS, ZERO_NORM) for its values.
     """
-    arrays = _arrays(path)
+    arrays = read_npz(path)
     if "embedding" not in arrays:
         raise CalibrationFailed(f"{path} has no array called embedding; it has {', '.join(sorted(arrays)) or 'none'}")
     raw = arrays["embedding"]
@@ -87,16 +87,6 @@ def choose_faces(
 def sha256_of_embeddings(path: Path) -> str:
     """Return the SHA-256 of a file; call it after the file was read. Raises OSError."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise CalibrationFailed(f"{path} is a single array; an .npz file with `embedding` is needed")
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise CalibrationFailed(f"{path} is truncated, corrupt or no .npz file: {error}") from error
 
 
 def _labelled(raw: NDArray[np.float32], found: Mapping[str, NDArray[np.generic]]) -> FaceSet:

@@ -1,6 +1,5 @@
 """Embeddings with the names of the people they show: an .npz file, and labels in it or in a text file."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,6 +8,9 @@ import numpy as np
 from ersgallery_index.embeddings import normalize
 from ersgallery_index.errors import CalibrationFailed, InvalidEmbedding
 from numpy.typing import NDArray
+
+from ersgallery_server.models.errors import CalibrationFailed as UnreadableFile
+from ersgallery_server.models.npz_file import read_npz
 
 _FLOATING_OR_INTEGER = "fiu"
 
@@ -75,12 +77,9 @@ def read_embeddings(path: Path) -> NDArray[np.float32]:
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise CalibrationFailed("UNREADABLE", f"{path} is one array and no .npz file")
-            return {name: archive[name] for name in archive.files if name in ("embedding", "identity")}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise CalibrationFailed("UNREADABLE", f"{path} is no .npz file that can be read: {error}") from error
+        return read_npz(path, ("embedding", "identity"))
+    except UnreadableFile as error:
+        raise CalibrationFailed("UNREADABLE", str(error)) from error
 
 
 def _embeddings(path: Path, arrays: dict[str, NDArray[np.generic]]) -> NDArray[np.float32]:

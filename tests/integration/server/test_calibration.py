@@ -264,6 +264,7 @@ def test_as_many_operations_wait_as_the_limit_says(server: RunningServer, filled
         (pb.CalibrateGammaRequest(fars=[0.1] * 17), "fars"),
         (pb.CalibrateGammaRequest(gammas=[1.5]), "gammas"),
         (pb.CalibrateGammaRequest(fars=[0.1], pick_far=0.2), "pick_far"),
+        (pb.CalibrateGammaRequest(pick_far=0.2), "pick_far"),
         (
             pb.CalibrateGammaRequest(
                 faces=pb.LabelledEmbeddings(embeddings=matrix([axis(1), axis(2)]), subjects=["ann"])

@@ -148,7 +148,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, cut: int) -> None:
     whole = write_npz(tmp_path / "whole.npz", toy_columns(people=300)).read_bytes()
     result = calibrate(tmp_path, whole[:cut])
     assert result.exit_code == 1
-    assert "given.npz is truncated, corrupt or no .npz file" in result.output
+    assert "given.npz is no .npz file, or is truncated" in result.output
     assert not (tmp_path / "p.json").exists()
 
 

@@ -146,7 +146,7 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
         ({"embedding": np.ones((2, 16)), "identity": np.array(["a", "a"])}, "at least 2 identities"),
         ({"embedding": np.ones((2, 16)), "identity": np.array(["a", "b"])}, "no identity has 2 faces"),
         ({"embedding": np.ones((2, 16)), "identity": np.array([["a", "b"]])}, "names or whole numbers"),
-        ({"embedding": np.array([[{}]]), "identity": np.array(["a"])}, "no .npz file that can be read"),
+        ({"embedding": np.array([[{}]]), "identity": np.array(["a"])}, "cannot be read: it holds Python objects"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(run: Run, folder: Path, arrays: dict[str, np.ndarray], sentence: str) -> None:
@@ -163,6 +163,31 @@ def test_a_file_that_is_no_archive_is_one_clear_sentence(run: Run, folder: Path,
     result = run("gamma", path="bad.npz")
     assert result.exit_code == 1
     assert "no .npz file" in result.stderr
+    assert "pickle" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_single_array_is_one_clear_sentence(run: Run, folder: Path) -> None:
+    with (folder / "bad.npz").open("wb") as file:
+        np.save(file, np.ones((3, 16)))
+    result = run("gamma", path="bad.npz")
+    assert result.exit_code == 1
+    assert "bad.npz is a single array; numpy.savez" in result.stderr
+
+
+def test_a_far_to_pick_at_that_is_not_counted_is_refused_before_anything_is_read(run: Run, folder: Path) -> None:
+    (folder / "bad.npz").write_bytes(b"no archive")
+    result = run("gamma", "--far", "0.01", "--far", "0.001", "--pick-far", "0.1", path="bad.npz")
+    assert result.exit_code == 2
+    assert "0.1 is not one of --far: 0.01, 0.001" in result.stderr
+
+
+def test_an_error_before_the_first_step_stands_alone(run: Run, folder: Path) -> None:
+    write_npz(folder / "bad.npz", embedding=np.ones((2, 16)), identity=np.array(["a", "a"]))
+    result = run("gamma", path="bad.npz")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert "comparing all pairs" in run("gamma").stderr
 
 
 def test_an_archive_cut_short_is_one_clear_sentence(run: Run, folder: Path) -> None:
@@ -170,7 +195,7 @@ def test_an_archive_cut_short_is_one_clear_sentence(run: Run, folder: Path) -> N
     (folder / "bad.npz").write_bytes(whole[:300] + bytes(64) + whole[364:])
     result = run("gamma", path="bad.npz")
     assert result.exit_code == 1
-    assert "no .npz file that can be read" in result.stderr
+    assert "cannot be read: it is truncated or corrupt" in result.stderr
 
 
 @pytest.mark.parametrize(
