@@ -23,9 +23,9 @@ def people(count: int, faces: int, *, seed: int = 0, spread: float = 0.15) -> tu
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), who
 
 
-def filled_gallery(server: RemoteServer, gallery_id: str, count: int, faces: int) -> None:
+def filled_gallery(server: RemoteServer, gallery_id: str, count: int, faces: int, **changes: object) -> None:
     """Make a gallery of so many people with so many faces each."""
-    create_gallery(server, gallery_id)
+    create_gallery(server, gallery_id, **changes)
     rows, who = people(count, faces)
     items = [
         enrollment.Enrollment(subject_id=f"p{number}", embedding=embedding(row))
