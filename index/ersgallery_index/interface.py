@@ -33,6 +33,19 @@ class Side(enum.Enum):
     FILTERED = "FILTERED"
 
 
+class IndexKind(enum.Enum):
+    """How rows are searched; the answers of all kinds are the same.
+
+    EXACT multiplies the float32 rows. FAST multiplies int8 codes of them, which take a quarter more memory and propose
+    the few rows that are then scored exactly; where the codes' error bound leaves a doubt, more rows are looked at. AUTO
+    is EXACT for few faces and FAST for many.
+    """
+
+    AUTO = "AUTO"
+    EXACT = "EXACT"
+    FAST = "FAST"
+
+
 @dataclass(frozen=True, slots=True)
 class Hits:
     """Ragged results: hits of probe i are rows offsets[i]:offsets[i+1], by (score falling, face id rising)."""
@@ -83,6 +96,11 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def kind(self) -> IndexKind:
+        """How the rows are searched now: EXACT or FAST."""
+        ...
+
+    @property
     def device(self) -> str:
         """Where the rows are: `cpu` or `cuda:N`."""
         ...
@@ -128,6 +146,9 @@ class VectorIndex(Protocol):
 
     def set_gate(self, gate: float) -> None:
         """Tell the gate that most searches will use, so that it costs nothing."""
+
+    def set_kind(self, kind: IndexKind) -> None:
+        """Tell how rows are to be searched; it takes effect block by block, behind the searches."""
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all rows."""

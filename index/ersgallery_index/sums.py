@@ -18,6 +18,9 @@ BLOCK_ELEMENTS = 1 << 15
 COARSE = 1.5 * 2.0**15
 """Added to a term and subtracted again, it leaves the term's part on the first grid."""
 
+_LENGTH = 1.001
+"""No vector in an index or a search is longer."""
+
 FINE = 1.5 * 2.0**-23
 """The same for the rest and the second grid."""
 
@@ -62,3 +65,10 @@ def row_norms(rows: Float64) -> Float64:
 def block_rows(dimension: int) -> int:
     """Return how many rows of this dimension make one block."""
     return max(1, BLOCK_ELEMENTS // max(1, dimension))
+
+
+def score_error(dimension: int) -> float:
+    """Return how far a float32 score of two vectors can be from the real one."""
+    unit = dimension * 2.0**-24
+    # The last term covers products that vanish below float32's smallest number.
+    return unit / (1.0 - unit) * _LENGTH**2 + dimension * 2.0**-126

@@ -22,7 +22,8 @@ class AddOnlyBackend:
 
     def __init__(self, segment_rows: int = SMALL_SEGMENTS, widest: int = SMALL_WIDEST, room: int = 1 << 40) -> None:
         self.name = "add-only"
-        self.segment_rows = segment_rows
+        self.segment_rows = self.run_rows = segment_rows
+        self.code_rows = None
         self.widest = widest
         self.room = room
 

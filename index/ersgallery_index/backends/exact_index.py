@@ -8,14 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_index.backends.exact_search import Request, Window, search_exactly
+from ersgallery_index.backends.coder import Coder
+from ersgallery_index.backends.exact_search import Request, search_exactly
 from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import Backend
-from ersgallery_index.backends.segments import Part, Rows, Segment, unpack_locations
+from ersgallery_index.backends.scan import Widths
+from ersgallery_index.backends.segments import Part, Rows, Segment, Window, unpack_locations
 from ersgallery_index.embeddings import require_unit_rows
 from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
-from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexRows, Scores, Side, Snapshot
+from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Scores, Side, Snapshot
+
+_PROBES_AT_ONCE = 256
+"""So that no batch, however large, needs more than some tens of megabytes for its scores."""
 
 NO_IDS: Ids = np.empty(0, dtype=np.int64)
 
@@ -24,11 +29,15 @@ NO_IDS: Ids = np.empty(0, dtype=np.int64)
 class Tuning:
     """What changes the cost of a search and never its result.
 
-    slack: rows proposed beyond k. sparse_share: the share of removed rows from which a segment is compacted.
+    slack: rows proposed beyond k. coded_slack: the same where rows are proposed by codes, whose bounds are wider, as a
+    multiple of k and a constant. sparse_share: the share of removed rows from which a segment is compacted. fast_from:
+    faces from which an index of kind AUTO is FAST.
     """
 
     slack: int = 10
+    coded_slack: tuple[int, int] = (3, 24)
     sparse_share: float = 0.25
+    fast_from: int = 16_384
 
 
 class ExactIndex:
@@ -49,6 +58,8 @@ class ExactIndex:
         self._passing = Part(backend, dimension, numbers)
         self._below = Part(backend, dimension, numbers)
         self._lookup = Lookup()
+        self._kind = IndexKind.EXACT
+        self._coder = Coder(backend.code_rows) if backend.code_rows else None
 
     @property
     def dimension(self) -> int:
@@ -64,6 +75,11 @@ class ExactIndex:
     def precision(self) -> str:
         """What a score is worth."""
         return "exact-float64"
+
+    @property
+    def kind(self) -> IndexKind:
+        """How the rows are searched now."""
+        return IndexKind.FAST if self._coder and self._coder.on else IndexKind.EXACT
 
     @property
     def device(self) -> str:
@@ -89,6 +105,7 @@ class ExactIndex:
             return
         self._add(_checked(self._dimension, Rows(ids, subject_ids, ers, vectors)), removed_ids)
         self._compact()
+        self._follow()
         self._revision = revision
 
     def restore(self, revision: int, parts: Iterable[IndexRows]) -> None:
@@ -97,6 +114,7 @@ class ExactIndex:
             raise ValueError("only an empty index can be restored")
         for part in parts:
             self._add(_checked(self._dimension, Rows(part.face_ids, part.subject_ids, part.ers, part.vectors)))
+            self._follow()
         self._revision = revision
 
     def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:
@@ -151,6 +169,17 @@ class ExactIndex:
             self._lookup.place(rows.face_ids, self._write(rows))
             segment.bury(moved)
         self._compact()
+        self._follow()
+
+    def set_kind(self, kind: IndexKind) -> None:
+        """Search by codes or not from now on: codes are made behind the searches, block by block."""
+        self._kind = kind
+        self._follow()
+
+    def settle(self) -> None:
+        """Wait for the codes that are being made."""
+        if self._coder:
+            self._coder.finish()
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all rows by face id."""
@@ -166,17 +195,46 @@ class ExactIndex:
             window = Window(-math.inf, gate)
             parts = [self._below] if gate <= self._gate else [self._passing, self._below]
         segments = [segment for part in parts for segment in part.segments.values()]
-        width = self._first_width(segments, window, gate, k)
-        return search_exactly(segments, probes, Request(window, k, by), width, self._backend.widest)
+        widths = self._first_widths(segments, window, gate, k)
+        request = Request(window, k, by)
+        found = []
+        for start in range(0, len(probes), _PROBES_AT_ONCE):
+            some = search_exactly(segments, probes[start : start + _PROBES_AT_ONCE], request, widths, self._backend.widest)
+            found.append(some.of_probes(np.arange(start, start + _PROBES_AT_ONCE)))
+        return by_probe(found)
 
-    def _first_width(self, segments: list[Segment], window: Window, gate: float, k: int) -> int:
-        """Propose the more, the fewer of the rows may be seen at all."""
-        total = sum(segment.size for segment in segments)
-        if gate == self._gate:
-            admitted = total - sum(segment.buried for segment in segments)
-        else:
-            admitted = self._admitted(window, segments)
-        return math.ceil((k + self._tuning.slack) * total / max(1, admitted))
+    def _first_widths(self, segments: list[Segment], window: Window, gate: float, k: int) -> Widths:
+        """Propose the more, the fewer of the rows without codes may be seen at all."""
+        plain = k + self._tuning.slack
+        total = sum(run.stop - run.start for segment in segments for run in segment.bare_runs())
+        bare = math.ceil(plain * total / max(1, self._admitted_bare(window, segments, usual=gate == self._gate)))
+        if not any(segment.blocks for segment in segments):
+            return Widths(max(plain, min(bare, self._backend.widest)), bare)
+        times, constant = self._tuning.coded_slack
+        widest = max(plain, self._backend.widest)
+        return Widths(min(plain + times * k + constant, widest), min(bare, widest))
+
+    def _admitted_bare(self, window: Window, segments: list[Segment], *, usual: bool) -> int:
+        """Count the rows without codes that a search may see; under the usual gate these are all that are alive."""
+        admitted = 0
+        for segment in segments:
+            if usual and not segment.blocks:
+                admitted += segment.size - segment.buried
+                continue
+            for run in segment.bare_runs():
+                seen = segment.alive[run.start : run.stop] & window.admits(segment.rows.ers[run.start : run.stop])
+                admitted += int(np.count_nonzero(seen))
+        return admitted
+
+    def _follow(self) -> None:
+        """Keep codes as the kind asks, which for AUTO depends on how many faces there are."""
+        if self._coder is None:
+            return
+        faces = self._passing.alive + self._below.alive
+        enough = self._tuning.fast_from // (2 if self._coder.on else 1)  # so that a gallery at the limit does not waver
+        on = self._kind is IndexKind.FAST or (self._kind is IndexKind.AUTO and faces >= enough)
+        if on or self._coder.on:
+            self._coder.follow(self._segments(), on=on)
 
     def _admitted(self, window: Window, segments: list[Segment]) -> int:
         return sum(int(np.count_nonzero(part.alive & window.admits(part.rows.ers))) for part in segments)

@@ -1,9 +1,9 @@
-"""Exact search over segments whose proposers are only as good as float32.
+"""Exact search over segments whose proposals are only bounds.
 
-A proposer's score of a row is off by at most d * 2**-24 / (1 - d * 2**-24) times the lengths of both vectors, in
-whatever order it adds (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). So once the k-th best
-exact score lies above the last proposal's by more than that, no row outside the proposals can belong to the answer.
-Where it does not, the proposals are widened, and in the end every row is looked at.
+A float32 score is off by at most d * 2**-24 / (1 - d * 2**-24) times the lengths of both vectors, in whatever order it
+adds (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and a coded one by what `codes` measured. So
+once the k-th best exact score lies above the ceiling of all rows that were not proposed, none of these can belong to the
+answer. Where it does not, the proposals are widened, and in the end every row is looked at.
 """
 
 from collections.abc import Sequence
@@ -12,28 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_index.backends.segments import Segment
+from ersgallery_index.backends.proposals import Proposals
+from ersgallery_index.backends.scan import Widths, propose
+from ersgallery_index.backends.segments import Segment, Window
 from ersgallery_index.hits import Found, best_of, by_probe, kth_scores
-from ersgallery_index.interface import By, FloatRows, Scores
-from ersgallery_index.sums import block_rows, row_dots
-
-_LENGTH = 1.001
-"""No vector in an index or a search is longer."""
+from ersgallery_index.interface import By, FloatRows
+from ersgallery_index.sums import block_rows, row_dots, score_error
 
 _WIDEN_BY = 8
 _SCAN_ROWS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which rows a search may see: lowest <= ERS < below."""
-
-    lowest: float
-    below: float
-
-    def admits(self, ers: Scores) -> NDArray[np.bool_]:
-        """Return which ERS lie in the window."""
-        return (ers >= self.lowest) & (ers < self.below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +32,27 @@ class Request:
     by: By
 
 
-def score_error(dimension: int) -> float:
-    """Return how far a float32 score of two vectors can be from the real one."""
-    unit = dimension * 2.0**-24
-    # The last term covers products that vanish below float32's smallest number.
-    return unit / (1.0 - unit) * _LENGTH**2 + dimension * 2.0**-126
-
-
-def search_exactly(segments: Sequence[Segment], probes: FloatRows, request: Request, width: int, widest: int) -> Found:
+def search_exactly(
+    segments: Sequence[Segment], probes: FloatRows, request: Request, widths: Widths, widest: int
+) -> Found:
     """Return the best rows of each probe, ordered, exactly.
 
-    width: how many rows are proposed first; widest: how many at most, before all rows are scanned.
+    widths: how many rows are proposed first; widest: how many at most, before all rows are scanned.
     """
     segments = [segment for segment in segments if segment.size > 0]
-    total = sum(segment.size for segment in segments)
     pending = np.arange(len(probes), dtype=np.int64)
     done: list[Found] = []
     best = Found.empty()
-    while len(pending) and total and width <= widest:
-        best, ceiling = _propose(segments, probes[pending], request, width)
+    while len(pending) and segments and max(widths.kept, widths.bare) <= widest:
+        proposals = propose(segments, probes[pending], request.window, widths)
+        best = _decide(segments, probes[pending], request, proposals)
+        ceiling = proposals.ceiling
         complete = (ceiling == -np.inf) | (kth_scores(best, len(pending), request.k) > ceiling)
         done.append(best.take(complete[best.probes]).of_probes(pending))
         best = _renumbered(best, ~complete)
         pending = pending[~complete]
-        width *= _WIDEN_BY
-    if len(pending) and total:
+        widths = widths.widened(_WIDEN_BY)
+    if len(pending) and segments:
         done.append(_scan(segments, probes[pending], request, best).of_probes(pending))
     return by_probe(done)
 
@@ -79,41 +62,32 @@ def _renumbered(best: Found, kept: NDArray[np.bool_]) -> Found:
     return best.take(kept[best.probes]).of_probes(np.cumsum(kept) - 1)
 
 
-def _propose(segments: Sequence[Segment], probes: FloatRows, request: Request, width: int) -> tuple[Found, Scores]:
-    """Return the best of the `width` rows with the highest float32 scores, and a bound of all other rows' scores."""
-    scores, numbers, positions = _proposals(segments, probes, width)
-    if width >= sum(segment.size for segment in segments):
-        ceiling = np.full(len(probes), -np.inf)
-    else:
-        ceiling = scores[:, width - 1].astype(np.float64) + score_error(probes.shape[1])
+def _decide(segments: Sequence[Segment], probes: FloatRows, request: Request, proposals: Proposals) -> Found:
+    """Return the best of the proposed rows by their exact scores.
+
+    A row whose bound lies below the k-th best by more than the bounds' own error is out before it is scored exactly.
+    """
     found = []
     for place, segment in enumerate(segments):
-        owners, columns = np.nonzero(numbers[:, :width] == place)
-        rows = positions[owners, columns]
-        seen = segment.alive[rows] & request.window.admits(segment.rows.ers[rows])
-        found.append(_score(segment, probes, owners[seen], rows[seen]))
-    return best_of(Found.concatenate(found), request.k, request.by), ceiling
-
-
-def _proposals(
-    segments: Sequence[Segment], probes: FloatRows, width: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Return float32 scores falling, places in `segments` and positions of the best rows of all segments."""
-    scores, numbers, positions = [], [], []
+        owners, columns, positions = proposals.of_segment(place)
+        rows = segment.rows
+        found.append(
+            Found(
+                owners.astype(np.int64),
+                rows.face_ids[positions],
+                rows.subject_ids[positions],
+                proposals.bounds[owners, columns],
+                rows.ers[positions],
+            )
+        )
+    bounded = best_of(Found.concatenate(found), request.k, request.by)
+    floor = kth_scores(bounded, len(probes), request.k) - 2.0 * score_error(probes.shape[1])
+    exact = []
     for place, segment in enumerate(segments):
-        some_scores, some_positions = segment.proposer.propose(probes, segment.rows.vectors, min(width, segment.size))
-        scores.append(some_scores)
-        positions.append(some_positions)
-        numbers.append(np.full(some_positions.shape, place, dtype=np.int64))
-    if len(segments) == 1:
-        return scores[0], numbers[0], positions[0]
-    merged = np.concatenate(scores, axis=1)
-    order = np.argsort(-merged, axis=1, kind="stable")
-    return (
-        np.take_along_axis(merged, order, axis=1),
-        np.take_along_axis(np.concatenate(numbers, axis=1), order, axis=1),
-        np.take_along_axis(np.concatenate(positions, axis=1), order, axis=1),
-    )
+        owners, columns, positions = proposals.of_segment(place)
+        near = proposals.bounds[owners, columns] >= floor[owners]
+        exact.append(_score(segment, probes, owners[near], positions[near]))
+    return best_of(Found.concatenate(exact), request.k, request.by)
 
 
 def _score(

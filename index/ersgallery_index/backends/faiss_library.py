@@ -44,6 +44,29 @@ def nearest_rows(probes: FloatRows, rows: FloatRows, k: int) -> tuple[NDArray[np
     return scores, positions
 
 
+class TopRows:
+    """The highest of many values of each probe, with the numbers of their rows: a FAISS heap for each probe."""
+
+    def __init__(self, probes: int, width: int) -> None:
+        self._faiss = faiss_module()
+        self.values = np.empty((probes, width), dtype=np.float32)
+        self.rows = np.empty((probes, width), dtype=np.int64)
+        self._heaps = self._faiss.float_minheap_array_t()
+        self._heaps.nh, self._heaps.k = probes, width
+        self._heaps.val, self._heaps.ids = self._faiss.swig_ptr(self.values), self._faiss.swig_ptr(self.rows)
+        self._heaps.heapify()
+
+    def add(self, values: FloatRows, first: int) -> None:
+        """Offer values (q, n) of the rows numbered first, first + 1, and so on; minus infinity is never taken."""
+        values = np.ascontiguousarray(values)
+        self._heaps.addn(values.shape[1], self._faiss.swig_ptr(values), first)
+
+    @property
+    def taken(self) -> NDArray[np.bool_]:
+        """Which places of the heaps are filled."""
+        return self.rows >= 0
+
+
 def cpu_flat_index(dimension: int) -> FlatIndex:
     """Return an empty inner-product index in host memory that keeps a copy of its rows."""
     index: FlatIndex = faiss_module().IndexFlatIP(dimension)

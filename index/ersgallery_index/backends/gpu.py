@@ -16,7 +16,8 @@ class GpuBackend:
 
     def __init__(self, ordinal: int, segment_rows: int = 262_144) -> None:
         self.name = f"cuda:{ordinal}"
-        self.segment_rows = segment_rows
+        self.segment_rows = self.run_rows = segment_rows
+        self.code_rows = None
         self.widest = 2048
         self._ordinal = ordinal
         self._sole_use = SoleUse()

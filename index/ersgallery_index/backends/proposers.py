@@ -12,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_index.backends.faiss_library import FlatIndex, nearest_rows, use_one_thread
+from ersgallery_index.backends.int8_library import int8_works
 from ersgallery_index.interface import FloatRows
 
-Proposals = tuple[NDArray[np.float32], NDArray[np.int64]]
+_RUN_ROWS = 16384
+"""So that the cores share even a segment."""
+
+Proposed = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class Proposer(Protocol):
@@ -23,7 +27,7 @@ class Proposer(Protocol):
     def append(self, rows: FloatRows) -> None:
         """Take rows (n, d) that were written behind the earlier ones on the host."""
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
         """Return the `width` best scores of each probe, falling, and their positions: (q, width) each.
 
         rows are the host's (n, d); width is at most n and the backend's widest.
@@ -49,6 +53,16 @@ class Backend(Protocol):
         """Return how many rows a segment holds."""
         ...
 
+    @property
+    def run_rows(self) -> int:
+        """Return how many rows a proposer is asked about at once."""
+        ...
+
+    @property
+    def code_rows(self) -> int | None:
+        """Return how many rows of int8 codes make a block, None where there are no codes."""
+        ...
+
     def open_proposer(self, dimension: int) -> Proposer:
         """Return the proposer of a new, empty segment."""
         ...
@@ -63,7 +77,7 @@ class HostProposer:
     def append(self, rows: FloatRows) -> None:
         """Take nothing: the host's rows are the ones searched."""
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
         """Return the best rows; see Proposer."""
         use_one_thread()
         return nearest_rows(probes, rows, width)
@@ -72,9 +86,11 @@ class HostProposer:
 class CpuBackend:
     """Segments in host memory, of fixed size, so that growing never copies them."""
 
-    def __init__(self, segment_rows: int = 32768, widest: int = 2048) -> None:
+    def __init__(self, segment_rows: int = 32768, widest: int = 2048, code_rows: int | None = 8192) -> None:
         self.name = "cpu"
         self.segment_rows = segment_rows
+        self.run_rows = min(segment_rows, _RUN_ROWS)
+        self.code_rows = code_rows if int8_works() else None
         self.widest = widest
 
     def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
@@ -100,7 +116,7 @@ class CopyProposer:
             self._require_room(self._index.ntotal + len(rows))
             self._index.add(np.ascontiguousarray(rows))
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:  # noqa: ARG002  (the protocol's)
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:  # noqa: ARG002  (the protocol's)
         """Return the best rows; see Proposer."""
         with self._sole_use:
             return self._index.search(probes, width)

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ersgallery_index.backends.codes import CodeBlock
 from ersgallery_index.backends.proposers import Backend
 from ersgallery_index.interface import FloatRows, Ids, Scores
 
@@ -48,6 +49,18 @@ class Rows:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows a search may see: lowest <= ERS < below."""
+
+    lowest: float
+    below: float
+
+    def admits(self, ers: Scores) -> NDArray[np.bool_]:
+        """Return which ERS lie in the window."""
+        return (ers >= self.lowest) & (ers < self.below)
+
+
 class Segment:
     """Up to `capacity` rows. Rows are appended and buried, never moved: compaction writes them elsewhere.
 
@@ -64,7 +77,9 @@ class Segment:
             vectors=np.empty((capacity, dimension), dtype=np.float32),
         )
         self._alive = np.zeros(capacity, dtype=np.bool_)
+        self._blocks: dict[int, CodeBlock] = {}
         self.number = number
+        self.run_rows = backend.run_rows
         self.proposer = backend.open_proposer(dimension)
         self.size = 0
         self.buried = 0
@@ -78,6 +93,24 @@ class Segment:
     def alive(self) -> NDArray[np.bool_]:
         """Which of the rows are not buried."""
         return self._alive[: self.size]
+
+    @property
+    def blocks(self) -> list[CodeBlock]:
+        """The coded parts of the rows, in their order."""
+        blocks = self._blocks
+        return [blocks[start] for start in sorted(blocks)]
+
+    def bare_runs(self) -> Iterator[slice]:
+        """Return the runs of rows that have no codes, in pieces that one worker takes."""
+        start = 0
+        for block in self.blocks:
+            yield from self._pieces(start, block.start)
+            start = block.stop
+        yield from self._pieces(start, self.size)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[slice]:
+        for first in range(start, stop, self.run_rows):
+            yield slice(first, min(first + self.run_rows, stop))
 
     @property
     def room(self) -> int:
@@ -96,6 +129,24 @@ class Segment:
         positions = np.arange(self.size, self.size + len(rows))
         self.size += len(rows)
         return (self.number << _LOCATION_SHIFT) | positions
+
+    def uncoded(self, block_rows: int) -> list[int]:
+        """Return where the full blocks begin that have no codes."""
+        starts = range(0, self.size - self.size % block_rows, block_rows)
+        return [start for start in starts if start not in self._blocks]
+
+    def coded(self, start: int, block_rows: int) -> CodeBlock:
+        """Return a full block in codes; any thread may ask, for rows that were written are only ever wiped."""
+        rows = self._columns.take(slice(start, start + block_rows))
+        return CodeBlock.of(start, rows.vectors, rows.ers)
+
+    def take_codes(self, block: CodeBlock) -> None:
+        """Search these rows by their codes from now on; any thread may give them."""
+        self._blocks = self._blocks | {block.start: block}
+
+    def forget_codes(self) -> None:
+        """Search all rows as they are from now on."""
+        self._blocks = {}
 
     def bury(self, positions: NDArray[np.intp]) -> None:
         """Mark rows as removed, and wipe their vectors so that a deleted face is gone from host memory at once."""

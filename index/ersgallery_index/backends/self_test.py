@@ -3,10 +3,10 @@
 import numpy as np
 
 from ersgallery_index.backends.exact_index import ExactIndex
-from ersgallery_index.backends.exact_search import score_error
 from ersgallery_index.backends.proposers import Backend, CpuBackend
 from ersgallery_index.errors import DeviceUnavailable
 from ersgallery_index.interface import By, FloatRows, Hits, Scores, Side, VectorIndex
+from ersgallery_index.sums import score_error
 
 _FACES, _DIMENSION, _PROBES = 600, 64, 8
 

@@ -7,7 +7,7 @@ import pytest
 from ersgallery_index import Device, DeviceUnavailable, open_index, parse_device
 from ersgallery_index.backends.faiss_library import faiss_module, gpu_count
 from ersgallery_index.backends.gpu import free_bytes
-from ersgallery_index.backends.proposers import Backend, CpuBackend, HostProposer, Proposals, Proposer
+from ersgallery_index.backends.proposers import Backend, CpuBackend, HostProposer, Proposed, Proposer
 from ersgallery_index.backends.self_test import prove
 from ersgallery_index.interface import FloatRows
 
@@ -60,7 +60,7 @@ def test_the_self_test_accepts_a_backend_that_keeps_to_the_contract(backend: Bac
 
 
 class HalfPrecisionProposer(HostProposer):
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
         return super().propose(probes, rows.astype(np.float16).astype(np.float32), width)
 
 
@@ -77,7 +77,7 @@ def test_the_self_test_refuses_a_device_of_less_than_float32_precision() -> None
 class LosingProposer(HostProposer):
     """Never proposes what was appended last, as a device would that lost track of its rows."""
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
         return super().propose(probes, rows[:-20], width)
 
 

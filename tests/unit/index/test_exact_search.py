@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from ersgallery_index import By
 from ersgallery_index.backends.exact_index import ExactIndex, Tuning
-from ersgallery_index.backends.exact_search import score_error
-from ersgallery_index.backends.proposers import CpuBackend, HostProposer, Proposals, Proposer
+from ersgallery_index.backends.proposers import CpuBackend, HostProposer, Proposed, Proposer
 from ersgallery_index.interface import FloatRows
-from ersgallery_index.sums import row_dots
+from ersgallery_index.sums import row_dots, score_error
 from numpy.typing import NDArray
 
 from tests.support.indexes import ask, put, rows_of, unit_rows
@@ -28,7 +27,7 @@ class WatchedProposer(HostProposer):
     def __init__(self, widths: list[int]) -> None:
         self._widths = widths
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
         self._widths.append(width)
         return super().propose(probes, rows, width)
 
@@ -39,7 +38,7 @@ class WorstCaseProposer(HostProposer):
     def __init__(self, dimension: int) -> None:
         self._error = 0.999 * score_error(dimension)
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposals:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
         exact = probes.astype(np.float64) @ rows.T.astype(np.float64)
         best_first = np.argsort(-exact, axis=1, kind="stable")
         errors = np.full(exact.shape, self._error)

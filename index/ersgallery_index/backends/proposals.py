@@ -1,0 +1,61 @@
+"""What is proposed for the answer: of each probe the rows with the highest bounds, and a bound of all the others.
+
+A bound is never below the real score. So whatever computed it - float32 products, integer products of codes - the
+decision that follows can be exact.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ersgallery_index.interface import Ids, Scores
+
+_PLACE_SHIFT = 32
+"""A row is a segment's place in the search and a position in it, packed into one int64."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposals:
+    """Proposed rows. bounds, rows (q, w): in no order; a bound of minus infinity marks no row. ceiling (q,): of others.
+
+    Only rows that a search may see are proposed.
+    """
+
+    bounds: Scores
+    rows: Ids
+    ceiling: Scores
+
+    @classmethod
+    def none(cls, probes: int) -> Self:
+        """Propose nothing of nothing."""
+        return cls(np.empty((probes, 0)), np.empty((probes, 0), dtype=np.int64), np.full(probes, -np.inf))
+
+    @classmethod
+    def together(cls, parts: Sequence[Self], width: int) -> Self:
+        """Return the `width` best of all parts; what is left out raises the ceiling."""
+        bounds = np.concatenate([part.bounds for part in parts], axis=1)
+        rows = np.concatenate([part.rows for part in parts], axis=1)
+        ceiling = np.max([part.ceiling for part in parts], axis=0)
+        if bounds.shape[1] <= width:
+            return cls(bounds, rows, ceiling)
+        order = np.argpartition(-bounds, width, axis=1)
+        next_best = np.take_along_axis(bounds, order[:, width : width + 1], axis=1)[:, 0]
+        kept = order[:, :width]
+        return cls(
+            np.take_along_axis(bounds, kept, axis=1),
+            np.take_along_axis(rows, kept, axis=1),
+            np.maximum(ceiling, next_best),
+        )
+
+    def of_segment(self, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Ids]:
+        """Return probe, column and position of the rows that are proposed from the segment at this place."""
+        owners, columns = np.nonzero((self.rows >> _PLACE_SHIFT == place) & (self.bounds > -np.inf))
+        return owners, columns, self.rows[owners, columns] & ((1 << _PLACE_SHIFT) - 1)
+
+
+def row_number(place: int, position: int) -> int:
+    """Return the number of a row in proposals."""
+    return (place << _PLACE_SHIFT) | position

@@ -1,0 +1,135 @@
+"""The pass over all rows: what each segment proposes, put together from as many workers as the work is worth."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ersgallery_index.backends.codes import CodeBlock, CodedProbes
+from ersgallery_index.backends.faiss_library import TopRows, use_one_thread
+from ersgallery_index.backends.proposals import Proposals, row_number
+from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.workers import run_all, worker_count
+from ersgallery_index.interface import FloatRows
+from ersgallery_index.sums import score_error
+
+_BARE_COST = 4
+"""What a float32 row costs beside a coded one."""
+
+_WORTH_A_WORKER = 1 << 19
+"""Coded rows times probes from which handing a part to another thread pays."""
+
+_TIGHTEN_ROWS = 256
+"""Float32 rows gathered at once: with their probes they stay in a core's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How many rows are proposed for each probe: `kept` in all, `bare` by each run of rows without codes.
+
+    A run proposes rows before it is known which of them the search may see, so it has to propose more.
+    """
+
+    kept: int
+    bare: int
+
+    def widened(self, times: int) -> "Widths":
+        """Return widths so many times as large."""
+        return Widths(self.kept * times, self.bare * times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Neighbouring rows of one segment: a coded block, or rows that have no codes."""
+
+    place: int
+    segment: Segment
+    start: int
+    stop: int
+    block: CodeBlock | None
+
+    @property
+    def cost(self) -> int:
+        """What it costs to look at it, in coded rows."""
+        return (self.stop - self.start) * (1 if self.block else _BARE_COST)
+
+
+def propose(segments: Sequence[Segment], probes: FloatRows, window: Window, widths: Widths) -> Proposals:
+    """Return for each probe the rows with the highest bounds among those that lie in the window and are alive."""
+    runs = [run for place, segment in enumerate(segments) for run in _runs(place, segment)]
+    coded = CodedProbes.of(probes) if any(run.block for run in runs) else None
+    shares = _shares(runs, len(probes))
+    parts = run_all([partial(_look_at, share, probes, coded, window, widths) for share in shares])
+    return Proposals.together(parts, widths.kept) if parts else Proposals.none(len(probes))
+
+
+def _runs(place: int, segment: Segment) -> Iterator[_Run]:
+    for block in segment.blocks:
+        yield _Run(place, segment, block.start, block.stop, block)
+    for rows in segment.bare_runs():
+        yield _Run(place, segment, rows.start, rows.stop, None)
+
+
+def _shares(runs: list[_Run], probes: int) -> list[list[_Run]]:
+    """Cut the runs into neighbouring shares of about equal cost, no more than the work is worth."""
+    total = sum(run.cost for run in runs)
+    workers = max(1, min(worker_count(), total * probes // _WORTH_A_WORKER))
+    shares: list[list[_Run]] = [[] for _ in range(workers)]
+    done = 0
+    for run in runs:
+        shares[min(workers - 1, done * workers // total)].append(run)
+        done += run.cost
+    return [share for share in shares if share]
+
+
+def _look_at(
+    runs: Sequence[_Run], probes: FloatRows, coded: CodedProbes | None, window: Window, widths: Widths
+) -> Proposals:
+    use_one_thread()
+    blocks = [(run, run.block) for run in runs if run.block]
+    parts = [_bare(run, probes, window, widths.bare) for run in runs if not run.block]
+    if blocks and coded:
+        top = TopRows(len(probes), min(widths.kept, sum(run.stop - run.start for run, _ in blocks)))
+        for run, block in blocks:
+            top.add(block.bounds(coded, _hidden(run, block, window)), row_number(run.place, block.start))
+        parts.append(_tightened(top, coded, probes, {run.place: run.segment for run in runs}))
+    return Proposals.together(parts, widths.kept)
+
+
+def _hidden(run: _Run, block: CodeBlock, window: Window) -> NDArray[np.bool_] | None:
+    """Return which rows of a block a search may not see; None: it may see all."""
+    rows = slice(block.start, block.stop)
+    alive = run.segment.alive[rows]
+    if not (window.lowest <= block.lowest and block.highest < window.below):
+        alive = alive & window.admits(run.segment.rows.ers[rows])
+    return None if alive.all() else ~alive
+
+
+def _bare(run: _Run, probes: FloatRows, window: Window, width: int) -> Proposals:
+    """Return what a run without codes proposes."""
+    segment = run.segment
+    width = min(width, run.stop - run.start)
+    scores, found = segment.proposer.propose(probes, segment.rows.vectors[run.start : run.stop], width)
+    bounds = scores + score_error(probes.shape[1])
+    ceiling = bounds[:, -1] if width < run.stop - run.start else np.full(len(probes), -np.inf)
+    positions = found + run.start
+    seen = segment.alive[positions] & window.admits(segment.rows.ers[positions])
+    return Proposals(np.where(seen, bounds, -np.inf), positions + row_number(run.place, 0), ceiling)
+
+
+def _tightened(top: TopRows, coded: CodedProbes, probes: FloatRows, segments: dict[int, Segment]) -> Proposals:
+    """Return the rows of the highest coded bounds with bounds as good as float32."""
+    lowest = np.where(top.taken, top.values, np.inf).min(axis=1).astype(np.float64)
+    full = top.taken.all(axis=1)
+    rows = np.where(top.taken, top.rows, -1)
+    found = Proposals(np.where(top.taken, 0.0, -np.inf), rows, np.where(full, lowest + coded.losses, -np.inf))
+    bounds = np.full(rows.shape, -np.inf)
+    for place, segment in segments.items():
+        owners, columns, positions = found.of_segment(place)
+        for start in range(0, len(owners), _TIGHTEN_ROWS):
+            some = slice(start, start + _TIGHTEN_ROWS)
+            scores = np.einsum("nd,nd->n", segment.rows.vectors[positions[some]], probes[owners[some]])
+            bounds[owners[some], columns[some]] = scores + score_error(probes.shape[1])
+    return Proposals(bounds, rows, found.ceiling)
