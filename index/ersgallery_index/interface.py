@@ -153,3 +153,10 @@ class VectorIndex(Protocol):
     def snapshot(self) -> Snapshot:
         """Return a copy of all rows."""
         ...
+
+    def rows_after(self, face_id: int, limit: int) -> IndexRows:
+        """Return a copy of the rows with the lowest face ids above one, by face id, at most `limit`.
+
+        A walk from face to face meets every row that is there throughout, whatever else is applied between its steps.
+        """
+        ...

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import structlog
+from ersgallery_index import Profile
 from filelock import FileLock, Timeout
 
 from ersgallery_server.config import Settings
@@ -135,7 +137,7 @@ def _add_catalogued_profiles(store: Store) -> None:
     known = {(version.profile_id, version.sha256) for version in _all_profiles(store)}
     for package in catalogue():
         file = catalogued_profile(package)
-        if (file.name, profile_digest(file.profile())) not in known:
+        if (file.name, profile_digest(_as_sent(file))) not in known:
             store.submit(partial(_add_profile, file)).result()
 
 
@@ -147,8 +149,14 @@ def _all_profiles(store: Store) -> Iterator[ProfileVersion]:
         yield from page.items
 
 
+def _as_sent(file: ProfileFile) -> Profile:
+    """Return a file's profile in the float32 that requests carry: whoever sends the file makes no other one of it."""
+    mean = None if file.mean is None else file.mean.astype(np.float32).astype(np.float64)
+    return Profile(file.model, file.centroids.astype(np.float32).astype(np.float64), file.gamma, mean)
+
+
 def _add_profile(file: ProfileFile, transaction: WriteTransaction) -> ProfileVersion:
-    profile = file.profile()
+    profile = _as_sent(file)
     provenance = file.provenance
     description = f"{provenance.get('data', '')} ({provenance.get('command', '')})"
     return transaction.create_profile(file.name, profile, description=description, sha256=profile_digest(profile))

@@ -80,9 +80,17 @@ def template_options(function: FunctionT) -> FunctionT:
     return function
 
 
-def template_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings with the words of these options as values; those that were not given are left out."""
+def template_settings(settings: dict[str, Any], *, default: str | None) -> dict[str, Any]:
+    """Return the settings with the words of these options as values; those that were not given are left out.
+
+    default: the search where none is given, None where the server knows it. Raises click.UsageError for wishes for
+    templates where there are none.
+    """
     chosen = dict(settings)
+    if (chosen["subject_search"] or default) == "best-face":
+        for option in ("template_weighting", "template_media_pooling"):
+            if chosen[option]:
+                raise click.UsageError(f"--{option.replace('_', '-')} needs --subject-search template")
     search, weighting = chosen.pop("subject_search"), chosen.pop("template_weighting")
     if search:
         chosen["subject_search"] = SubjectSearch(search.replace("-", "_").upper())

@@ -186,6 +186,10 @@ class ExactIndex:
         living = [segment.rows.take(segment.alive) for segment in self._segments()]
         return self._as_snapshot(Rows.concatenate(living, self._dimension))
 
+    def rows_after(self, face_id: int, limit: int) -> IndexRows:
+        """Return a copy of the rows with the lowest face ids above one, by face id, at most `limit`."""
+        return self._as_snapshot(self._read(self._lookup.locate(self._lookup.faces_after(face_id, limit))))
+
     def _search_group(self, probes: FloatRows, gate: float, k: int, by: By, side: Side) -> Found:
         """Search probes that share a gate, in the parts that can hold an answer."""
         if side is Side.PASSING:

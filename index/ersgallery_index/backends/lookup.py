@@ -57,6 +57,21 @@ class Lookup:
             np.concatenate([self._pair_faces[start:end], self._new_faces[self._new_subjects == subject_id]])
         )
 
+    def faces_after(self, face_id: int, limit: int) -> Ids:
+        """Return the lowest ids above one of faces that are somewhere, at most `limit`."""
+        new = np.fromiter(self._new_locations.keys(), dtype=np.int64, count=len(self._new_locations))
+        here = np.fromiter(self._new_locations.values(), dtype=np.int64, count=len(self._new_locations)) != NOWHERE
+        new = np.sort(new[here & (new > face_id)])[:limit]
+        start = int(np.searchsorted(self._faces, face_id, side="right"))
+        found: list[Ids] = []
+        missing = limit
+        while missing > 0 and start < len(self._faces):
+            chunk = slice(start, start + missing)
+            living = self._faces[chunk][self._locations[chunk] != NOWHERE]
+            found.append(living)
+            missing, start = missing - len(living), chunk.stop
+        return np.sort(np.concatenate([new, *found]))[:limit]
+
     def _room(self, merged: int) -> int:
         return max(self._side_entries, merged // 64)
 

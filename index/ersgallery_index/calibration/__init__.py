@@ -12,7 +12,8 @@ from ersgallery_index.calibration.centres import CentroidDistances, compare_cent
 from ersgallery_index.calibration.checks import Check
 from ersgallery_index.calibration.estimates import Estimate, ThresholdWarning
 from ersgallery_index.calibration.faces import CLEAN, NOBODY, UNKNOWN, FaceSet, Progress
-from ersgallery_index.calibration.gamma import GammaPick, GammaTrade, TradeCell, TradeRow, gamma_trade
+from ersgallery_index.calibration.gamma import GammaPick, GammaTrade, SetPlan, TradeCell, TradeRow, gamma_trade
+from ersgallery_index.calibration.gamma_of_sets import draw_sets, gamma_trade_of_sets
 from ersgallery_index.calibration.linkage import single_linkage, single_linkage_grid
 from ersgallery_index.calibration.non_mated import (
     STRANGER,
@@ -57,6 +58,7 @@ __all__ = [
     "NonMatedScores",
     "Progress",
     "SeedFigures",
+    "SetPlan",
     "SourceFigures",
     "TauCheck",
     "TauChoice",
@@ -75,9 +77,11 @@ __all__ = [
     "closest_pairs",
     "compare_centroids",
     "compare_sources",
+    "draw_sets",
     "find_ui",
     "fpir_at",
     "gamma_trade",
+    "gamma_trade_of_sets",
     "histogram",
     "largest_gamma",
     "leave_one_subject_out",

@@ -23,6 +23,7 @@ from ersgallery_index.errors import CalibrationFailed
 from ersgallery_index.interface import Ids
 from ersgallery_index.representation import Representation
 from ersgallery_index.sums import Float64
+from ersgallery_index.templates import Weighting
 
 FARS = (1e-2, 1e-3, 1e-4, 1e-5)
 FEWEST_ERRORS = 10
@@ -75,9 +76,18 @@ class GammaPick:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPlan:
+    """Templates in place of faces: of at most so many faces of one person, weighted so."""
+
+    most_faces: int
+    weighting: Weighting = Weighting.SQUARE
+
+
+@dataclass(frozen=True, slots=True)
 class GammaTrade:
     """The whole trade: rows by rising gamma, and the pick.
 
+    faces: how many were compared; where sets is given they were templates, and gamma is a gate on a template's ERS.
     identities: with at least one genuine pair. genuine, impostor: pairs in all. largest_share: of the genuine pairs
     that one identity alone has; c faces make c (c - 1) / 2 pairs, so a few people may decide the FRR.
     """
@@ -89,6 +99,7 @@ class GammaTrade:
     largest_share: float
     rows: tuple[TradeRow, ...]
     pick: GammaPick
+    sets: SetPlan | None = None
 
 
 def gamma_trade(

@@ -42,9 +42,10 @@ Then give it to a server and use it:
   ersgallery profile create mine.json
   ersgallery gallery create people --profile mine --tau 0.45
 
-FACES is a tar file or a folder of clean, aligned 112 x 112 faces named identity/photograph.jpg, a few hundred people at
-least. Half of the people make the profile, the other half test it. An .npz file has an array embedding (n, d) and, each
-(n,), identity, kind (the kind of degradation, CLEAN for a clean face) and severity.
+FACES is a tar file or a folder of clean, aligned 112 x 112 faces named identity/photograph.jpg, of 500 people or more:
+with fewer the unrecognizable faces may not make one cluster, and there is no profile. One photograph of each will do.
+Half of the people make the profile, the other half test it. An .npz file has an array embedding (n, d) and, each (n,),
+identity, kind (the kind of degradation, CLEAN for a clean face) and severity.
 """
 
 

@@ -1,7 +1,7 @@
 """`ersgallery-server thresholds`: gamma and tau from one's own labelled faces."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _SHARE = click.FloatRange(0.0, 1.0, min_open=True, max_open=True)
 _GATE = click.FloatRange(0.0, 1.0)
+
+# The names of ersgallery_index.Weighting, which --help does not load.
+_WEIGHTINGS = ("uniform", "identity", "square", "softmax", "top_1", "top_10_percent")
+
+
+class _Wishes(TypedDict):
+    gammas: tuple[float, ...] | None
+    fars: tuple[float, ...]
+    pick_far: float | None
+    seed: int
+
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -74,6 +85,18 @@ def thresholds(context: click.Context) -> None:
     help="Share of impostor pairs that may be accepted; several.",
 )
 @click.option("--pick-far", type=_SHARE, help="FAR that the pick is for. [default: the least that is supported]")
+@click.option(
+    "--sets",
+    "set_faces",
+    type=click.IntRange(1),
+    metavar="FACES",
+    help="Compare templates of up to so many faces of one person, dealt at random: a gamma for sets.",
+)
+@click.option(
+    "--weighting",
+    type=click.Choice(_WEIGHTINGS, case_sensitive=False),
+    help="With --sets: how the faces of a template are weighted by their ERS. [default: square]",
+)
 def choose_gamma(
     path: Path,
     labels: Path | None,
@@ -81,6 +104,8 @@ def choose_gamma(
     gammas: tuple[float, ...],
     fars: tuple[float, ...],
     pick_far: float | None,
+    set_faces: int | None,
+    weighting: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -88,26 +113,34 @@ def choose_gamma(
 
     An UNSURE pair is a reject and stays in every denominator. A person needs two faces to make a genuine pair. The pick
     is the smallest gamma that cannot be told from the best; on clean faces that is 0, since a gate then only costs.
+
+    A template's ERS is the mean of its faces', so the gate of a gallery that is searched by templates needs a gamma
+    of its own: --sets. Each person's faces are dealt into sets of at most that many, two sets at least.
     """
+    if weighting is not None and set_faces is None:
+        raise click.UsageError("--weighting needs --sets: single faces have no weights")
     if pick_far is not None and pick_far not in fars:
         counted = ", ".join(f"{far:g}" for far in fars)
         raise click.BadParameter(f"{pick_far:g} is not one of --far: {counted}", param_hint="--pick-far")
-    from ersgallery_index.calibration.gamma import gamma_trade
+    from ersgallery_index import Derivation, Weighting, represent
+    from ersgallery_index.calibration.gamma import SetPlan, gamma_trade
+    from ersgallery_index.calibration.gamma_of_sets import gamma_trade_of_sets
 
     from ersgallery_server.thresholds.tables import print_json, show_trade
 
     with model_errors():
-        faces, people = _faces(path, labels, profile_path)[1:]
+        people = _people(path, labels)
+        derivation = Derivation(_profile(profile_path, people))
         with counting_bar("comparing all pairs") as progress:
-            trade = gamma_trade(
-                faces,
-                people.identities,
-                gammas=gammas or None,
-                fars=fars,
-                pick_far=pick_far,
-                seed=seed,
-                progress=progress,
-            )
+            wishes: _Wishes = {"gammas": gammas or None, "fars": fars, "pick_far": pick_far, "seed": seed}
+            if set_faces is None:
+                faces = represent(derivation, people.unit)
+                trade = gamma_trade(faces, people.identities, **wishes, progress=progress)
+            else:
+                plan = SetPlan(set_faces, Weighting((weighting or "square").upper()))
+                trade = gamma_trade_of_sets(
+                    derivation, people.unit, people.identities, plan, **wishes, progress=progress
+                )
     if as_json:
         print_json(trade)
     else:

@@ -28,7 +28,8 @@ REMEMBERED_BYTES = 64 << 20
 class SubjectTemplates:
     """Makes templates and remembers sums, for one gallery; on the store's writer thread alone."""
 
-    def __init__(self, most_bytes: int = REMEMBERED_BYTES) -> None:
+    def __init__(self, *, from_faces: int = REMEMBERED_FROM_FACES, most_bytes: int = REMEMBERED_BYTES) -> None:
+        self._from_faces = from_faces
         self._most_bytes = most_bytes
         self._bytes = 0
         self._known: OrderedDict[int, MemberSums] = OrderedDict()
@@ -49,7 +50,7 @@ class SubjectTemplates:
             rows_of_templates(
                 [each.subject_key for each in sums], [each.sums.direction() for each in sums], touched.dimension
             ),
-            tuple(each for each in sums if touched.recipe.weighting.is_additive and _is_large(each.sums)),
+            tuple(each for each in sums if self._is_worth_it(each.sums, touched.recipe)),
         )
 
     def remember(self, pooled: PooledSubjects | None) -> None:
@@ -83,6 +84,9 @@ class SubjectTemplates:
         """Return the subjects whose sums are remembered, the one that was touched last at the end."""
         return tuple(self._known)
 
+    def _is_worth_it(self, sums: TemplateSums, recipe: TemplateRecipe) -> bool:
+        return recipe.weighting.is_additive and sums.members >= self._from_faces and sums.nbytes <= self._most_bytes
+
     def _derivation_of(self, touched: TouchedSubjects) -> Derivation:
         if self._derivation is None or self._recipe != touched.recipe:
             derivation = Derivation(touched.profile(), enhance=touched.recipe.enhance_features)
@@ -108,7 +112,3 @@ def _added(known: MemberSums | None, faces: SubjectFaces, derivation: Derivation
         before = known.sums if known else None
         sums = sum_members(template, derivation.directions(faces.embeddings), before)
     return MemberSums(faces.subject_key, faces.last_face_id or (known.last_face_id if known else 0), sums)
-
-
-def _is_large(sums: TemplateSums) -> bool:
-    return sums.members >= REMEMBERED_FROM_FACES

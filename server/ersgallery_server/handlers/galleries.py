@@ -67,6 +67,7 @@ class GalleryHandlers:
             raise InvalidRequest.field("gallery_id", names.GALLERY_RULE)
         if not request.gallery.HasField("tau"):
             raise InvalidRequest.field("gallery.tau", "is required; no similarity threshold suits every gallery")
+        _check_templates(request.gallery, _FIELDS, SubjectSearch.BEST_FACE)
         profile = self._profile(request.gallery.profile)
         settings = GallerySettings(**_fields(request.gallery, _FIELDS))
         gallery = self._galleries.create(request.gallery_id, settings, profile, call)
@@ -98,6 +99,7 @@ class GalleryHandlers:
         changed = checks.mask(request.update_mask.paths, request.gallery, UPDATABLE)
         if "tau" in changed and not request.gallery.HasField("tau"):
             raise InvalidRequest.field("gallery.tau", "cannot be unset")
+        _check_templates(request.gallery, changed, gallery.record.settings.subject_search)
         change = GalleryChange(
             _fields(request.gallery, changed),
             self._profile(request.gallery.profile) if "profile" in changed else None,
@@ -127,6 +129,17 @@ def _fields(message: gallery_pb2.Gallery, wanted: Iterable[str]) -> dict[str, An
 def _subject_search(value: int) -> SubjectSearch:
     checks.check_enum("gallery.subject_search", value, SUBJECT_SEARCH)
     return SUBJECT_SEARCH[value]
+
+
+def _check_templates(message: gallery_pb2.Gallery, wanted: Iterable[str], present: SubjectSearch) -> None:
+    """Refuse wishes for templates in a gallery that has none. wanted: fields that count; present: the search of now."""
+    named = set(wanted)
+    search = _subject_search(message.subject_search) if "subject_search" in named else present
+    if search is SubjectSearch.TEMPLATE:
+        return
+    for field in ("template_weighting", "template_media_pooling"):
+        if field in named and getattr(message, field):
+            raise InvalidRequest.field(f"gallery.{field}", "needs subject_search TEMPLATE: without it there is none")
 
 
 def _tau_subjects(message: gallery_pb2.Gallery) -> int | None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from ersgallery_index.calibration.faces import FaceSet
 from ersgallery_index.errors import CalibrationFailed
 
 ENOUGH = 1000
@@ -31,6 +33,20 @@ def degraded_of(people: int, share: float | None) -> Degraded:
         return Degraded(round(share * people))
     some = round(people * min(max(ENOUGH / max(people, 1), _PAPERS_SHARE), _MOST_SHARE))
     return Degraded(some, min(-(-ENOUGH // max(some, 1)), _MOST_VIEWS))
+
+
+def notes_of(making: FaceSet, share: float | None) -> tuple[str, ...]:
+    """Return a note for the user where more faces are degraded than the paper's tenth, and no share was named."""
+    spoilt = making.identities[making.degraded]
+    people, degraded = len(np.unique(making.identities)), len(np.unique(spoilt))
+    tenth = round(_PAPERS_SHARE * people)
+    if share is not None or len(spoilt) <= tenth:
+        return ()
+    text = (
+        f"{len(spoilt)} degraded faces of {degraded} of the {people} people who make the profile are clustered: one of "
+        f"every tenth person would be {tenth}, too few to make a cluster"
+    )
+    return (text,)
 
 
 def enough_people() -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ersgallery_server.models.errors import CalibrationFailed
 from ersgallery_server.models.npz_file import read_npz
-from ersgallery_server.profiling.amount import degraded_of
+from ersgallery_server.profiling.amount import degraded_of, notes_of
 from ersgallery_server.profiling.material import Faces, Material, together
 
 _LABELS = ("identity", "kind", "severity")
@@ -80,7 +80,10 @@ def choose_faces(
         testing=Faces(faces.take(tested)),
         wild=alike,
         ui_set=None if ui is None else Faces(_named_alike(ui, faces)),
-        notes=_notes(int((is_making & faces.clean).sum()) - len(clean)),
+        notes=(
+            *_notes(int((is_making & faces.clean).sum()) - len(clean)),
+            *notes_of(making.faces, degraded_share),
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ersgallery_server.faces.degrade import Degradation
 from ersgallery_server.models.errors import CalibrationFailed
 from ersgallery_server.profiling.aligned_faces import AlignedFaces
+from ersgallery_server.profiling.amount import notes_of
 from ersgallery_server.profiling.samples import Embed, Sample, Samples, SamplingPlan, choose_samples, view
 
 KIND_NAMES = tuple(kind.value for kind in Degradation)
@@ -80,7 +81,7 @@ def embed_sources(
         testing=testing,
         wild=wild,
         ui_set=given[-1] if sources.ui_set is not None else None,
-        notes=_notes(samples),
+        notes=(*_notes(samples), *(() if given else notes_of(making.faces, plan.degraded_share))),
     )
 
 

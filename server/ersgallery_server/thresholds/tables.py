@@ -1,6 +1,7 @@
 """gamma and tau as tables for people and as JSON for programs."""
 
 import dataclasses
+import enum
 import json
 from collections.abc import Sequence
 from typing import Any, Self
@@ -38,22 +39,26 @@ def show_trade(trade: GammaTrade) -> None:
     """Print the whole trade, then the pick."""
     table = Table(title="FRR at FAR, by gamma", caption="* fewer than 10 expected errors: not supported by the data")
     table.add_column("gamma", justify="right")
-    table.add_column("UNSURE faces", justify="right")
+    table.add_column("UNSURE faces" if trade.sets is None else "UNSURE templates", justify="right")
     for cell in trade.rows[0].cells:
         table.add_column(f"FRR at {cell.far:g}", justify="right")
     for row in trade.rows:
         cells = [_share(cell.frr) + ("" if cell.supported else " *") for cell in row.cells]
         table.add_row(f"{row.gamma:.3f}", f"{row.faces_unsure:.2%}", *cells)
     _print(table)
-    pick = trade.pick
+    pick, what = trade.pick, "faces"
+    if trade.sets is not None:
+        what = f"templates of up to {trade.sets.most_faces} faces, weighting {trade.sets.weighting.value.lower()}"
     click.echo(
-        f"{trade.faces} faces: {trade.genuine} genuine pairs of {trade.identities} people, "
+        f"{trade.faces} {what}: {trade.genuine} genuine pairs of {trade.identities} people, "
         f"{trade.impostor} impostor pairs."
     )
     if trade.largest_share > 0.1:
         click.echo(f"One person alone has {trade.largest_share:.0%} of the genuine pairs.")
     click.echo(f"Pick: gamma {pick.gamma:g} for FAR {pick.far:g}: FRR {_share(pick.frr)}, {pick.rule}.")
     click.echo(f"FRR falls by {_share(pick.gain)} against gamma {trade.rows[0].gamma:g}.")
+    if trade.sets is not None:
+        click.echo("Chosen on sets: it is a gate on a template's ERS, and not on that of a single face.")
 
 
 def show_tau(choice: TauChoice, gamma: float, gamma_gallery: float) -> None:
@@ -117,4 +122,6 @@ def _share(estimate: Estimate) -> str:
 def _fields(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
+    if isinstance(value, enum.Enum):
+        return value.value
     raise TypeError(f"{type(value).__name__} is no JSON value")

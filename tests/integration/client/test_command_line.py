@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,11 @@ def test_a_folder_of_photographs_is_enrolled_and_searched(tmp_path: Path) -> Non
         copy = tmp_path / "copy.jpg"
         run("face", "image", "people", enrolled[1].name, str(face["id"]), "--output", copy)
         assert copy.read_bytes() == min(enrolled[1].iterdir()).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sface", "sface-int8", "mobilefacenet"])
+def test_the_file_of_a_profile_that_the_server_has_makes_no_further_version(run: Run, name: str) -> None:
+    with resources.as_file(resources.files("ersgallery_server.models") / "profiles" / f"{name}.json") as file:
+        made = run("profile", "create", file)
+    assert (made["id"], made["version"]) == (name, 1)
+    assert [each["version"] for each in run("profile", "list")["profiles"] if each["id"] == name] == [1]

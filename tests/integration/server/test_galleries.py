@@ -1,10 +1,11 @@
 """Galleries, subjects and faces as resources: settings, etags, masks, pages, names."""
 
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
-from ersgallery.v1 import gallery_pb2
+from ersgallery.v1 import face_input_pb2, gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as pb
 from ersgallery.v1 import identification_service_pb2 as identification
 from ersgallery.v1 import recognizability_service_pb2 as recognizability
@@ -213,3 +214,28 @@ def test_score_tells_the_ers_without_a_gallery(server: RunningServer) -> None:
     assert answer.outcomes[0].score.embedding.packed == axis(1).tobytes()
     assert read(answer.outcomes[2].error).reason == "INVALID_EMBEDDING"
     assert answer.gamma == 0.5
+
+
+@pytest.mark.parametrize("field", ["template_weighting", "template_media_pooling"])
+def test_wishes_for_templates_need_a_gallery_that_has_them(
+    server: RunningServer, new_gallery: MakeGallery, field: str
+) -> None:
+    wish: dict[str, Any] = {field: face_input_pb2.WEIGHTING_TOP_1 if field == "template_weighting" else True}
+    with refused() as refusal:
+        new_gallery(**wish)
+    assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, [f"gallery.{field}"])
+    name = f"galleries/{new_gallery()}"
+    with refused() as refusal:
+        update(server, gallery_pb2.Gallery(name=name, **wish), field)
+    assert refusal.fields == [f"gallery.{field}"]
+    both = gallery_pb2.Gallery(name=name, subject_search=gallery_pb2.SUBJECT_SEARCH_TEMPLATE, **wish)
+    made = update(server, both, "subject_search", field)
+    assert getattr(made, field) == wish[field]
+    with refused() as refusal:
+        update(
+            server,
+            gallery_pb2.Gallery(name=name, subject_search=gallery_pb2.SUBJECT_SEARCH_BEST_FACE, **wish),
+            "subject_search",
+            field,
+        )
+    assert refusal.fields == [f"gallery.{field}"]

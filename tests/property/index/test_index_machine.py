@@ -118,6 +118,15 @@ class IndexMachine(RuleBasedStateMachine):
         )
         self.index = restored
 
+    @rule(after=st.integers(-1, 40), limit=st.integers(1, 5), gate=gates)
+    def walk_from_face_to_face_while_rows_move(self, after: int, limit: int, gate: float) -> None:
+        walked: list[int] = []
+        while len(rows := self.index.rows_after(walked[-1] if walked else after, limit).face_ids):
+            assert len(rows) <= limit
+            walked += rows.tolist()
+            self.index.set_gate(gate)
+        assert walked == sorted(face for face in self.faces if face > after)
+
     @rule(gate=gates)
     def count(self, gate: float) -> None:
         assert self.index.count(gate) == sum(ers >= gate for _, ers, _ in self.faces.values())

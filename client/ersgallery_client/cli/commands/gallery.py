@@ -53,12 +53,13 @@ Example:
 @pass_session
 def create(session: Session, /, name: str, low_ers: str | None, several_faces: str | None, **settings: Any) -> None:
     """Make an empty gallery NAME: 1 to 63 of a-z, 0-9 and "-", beginning with a letter."""
+    chosen = template_settings(settings, default="best-face")
     with session.client() as client:
         made = client.create_gallery(
             name,
             low_ers=low_ers_policy(low_ers),
             several_faces=several_faces_policy(several_faces),
-            **template_settings(settings),
+            **chosen,
         )
     session.show(made, lambda: render(made))
 
@@ -122,7 +123,7 @@ Examples:
 @pass_session
 def update(session: Session, /, name: str, low_ers: str | None, several_faces: str | None, **settings: Any) -> None:
     """Change the given settings of a gallery. Nothing is enrolled again."""
-    changes = {key: value for key, value in template_settings(settings).items() if value is not None}
+    changes = {key: value for key, value in template_settings(settings, default=None).items() if value is not None}
     changes |= {key: value[0] for key, value in changes.items() if isinstance(value, tuple)}
     if low_ers:
         changes["low_ers"] = low_ers_policy(low_ers)

@@ -104,6 +104,23 @@ def test_a_gallery_is_made_to_be_searched_by_template(invoke: Invoke, wire: Wire
     assert "more subjects than tau was chosen for" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("create staff --profile p --tau 0.5 --template-weighting top_1", "--template-weighting"),
+        ("create staff --profile p --tau 0.5 --template-media-pooling", "--template-media-pooling"),
+        ("update staff --subject-search best-face --template-weighting top_1", "--template-weighting"),
+    ],
+)
+def test_wishes_for_templates_where_there_are_none_are_refused(
+    invoke: Invoke, wire: WireServer, command: str, option: str
+) -> None:
+    result = invoke("gallery", *command.split())
+    assert result.exit_code == 2
+    assert f"{option} needs --subject-search template" in result.stderr
+    assert not wire.received
+
+
 def test_the_search_and_the_subjects_of_tau_are_updated(invoke: Invoke, wire: WireServer) -> None:
     wire.answer("UpdateGallery", pb.UpdateGalleryResponse(gallery=GALLERY))
     options = "--subject-search best-face --tau-subjects default --no-template-media-pooling"

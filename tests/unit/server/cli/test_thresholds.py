@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from ersgallery_index import Weighting
 from ersgallery_server.cli import main
 from ersgallery_server.models.profile_file import ProfileFile, write_profile
 from ersgallery_server.thresholds.labelled_embeddings import LabelledEmbeddings
@@ -219,3 +220,25 @@ def test_too_few_people_for_two_halves_is_one_clear_sentence(run: Run) -> None:
     result = run("check", profile=False)
     assert result.exit_code == 1
     assert "two halves of at least 2801 are needed" in result.stderr
+
+
+def test_gamma_on_sets_says_that_it_was_chosen_on_sets(run: Run) -> None:
+    result = run("gamma", "--sets", "2", "--weighting", "uniform", "--gamma", "0", "--gamma", "0.5", "--far", "0.01")
+    assert result.exit_code == 0, result.output
+    assert f"{2 * PEOPLE} templates of up to 2 faces, weighting uniform" in result.stdout
+    assert "Chosen on sets: it is a gate on a template's ERS" in result.stdout
+    assert "Chosen on sets" not in run("gamma", "--gamma", "0", "--far", "0.01").stdout
+
+
+def test_gamma_on_sets_as_json_names_them(run: Run) -> None:
+    trade = json.loads(run("gamma", "--sets", "3", "--gamma", "0", "--far", "0.01", "--json").stdout)
+    assert trade["sets"] == {"most_faces": 3, "weighting": "SQUARE"}
+    assert json.loads(run("gamma", "--gamma", "0", "--far", "0.01", "--json").stdout)["sets"] is None
+
+
+def test_a_weighting_without_sets_is_refused_and_all_weightings_are_offered(run: Run) -> None:
+    result = run("gamma", "--weighting", "square")
+    assert result.exit_code == 2
+    assert "--weighting needs --sets" in result.stderr
+    words = run("gamma", "--help").stdout
+    assert all(weighting.value.lower() in words for weighting in Weighting)

@@ -8,10 +8,10 @@ from ersgallery_index.errors import CalibrationFailed
 from ersgallery_server.profiling.amount import ENOUGH, Degraded, advised, degraded_of, enough_people
 from ersgallery_server.profiling.calibration import calibrate
 from ersgallery_server.profiling.given_embeddings import choose_faces
-from ersgallery_server.profiling.material import Faces, Material
+from ersgallery_server.profiling.material import Faces, ImageSources, Material, embed_sources
 from ersgallery_server.profiling.samples import SamplingPlan, choose_samples
 
-from tests.support.patterns import pattern_faces
+from tests.support.patterns import embed_pattern, pattern_faces
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,19 @@ def test_of_given_embeddings_several_degraded_faces_of_half_of_the_people_are_ta
     assert (len(spoilt), set(views.tolist()), int(making.clean.sum())) == (15, {8}, 30)
     one_each = choose_faces(labelled(60, 10), 0.5, 3, 0, None, None).making.faces
     assert int(one_each.degraded.sum()) == len(np.unique(one_each.identities[one_each.degraded])) == 15
+
+
+def test_it_is_said_that_more_faces_are_degraded_than_one_of_every_tenth_person() -> None:
+    (said,) = choose_faces(labelled(60, 10), None, 3, 0, None, None).notes
+    assert said.startswith("120 degraded faces of 15 of the 30 people")
+    assert "would be 3" in said
+    assert choose_faces(labelled(60, 10), 0.5, 3, 0, None, None).notes == ()
+    sources = ImageSources(pattern_faces(40, 1))
+    assert (
+        "80 degraded faces of 10" in embed_sources(sources, embed_pattern, SamplingPlan(held_per_level=2), 0).notes[0]
+    )
+    wild = ImageSources(pattern_faces(40, 1), wild=pattern_faces(40).subset(pattern_faces(40).names[:7]))
+    assert embed_sources(wild, embed_pattern, SamplingPlan(held_per_level=2), 0).notes == ()
 
 
 def test_a_refusal_for_want_of_a_cluster_says_how_many_people_would_do() -> None:
