@@ -37,8 +37,8 @@ class IndexKind(enum.Enum):
     """How rows are searched; the answers of all kinds are the same.
 
     EXACT multiplies the float32 rows. FAST multiplies int8 codes of them, which take a quarter more memory and propose
-    the few rows that are then scored exactly; where the codes' error bound leaves a doubt, more rows are looked at. AUTO
-    is EXACT for few faces and FAST for many.
+    the few rows that are then scored exactly; where the codes' error bound leaves a doubt, more rows are looked at.
+    AUTO is EXACT for few faces and FAST for many.
     """
 
     AUTO = "AUTO"

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from ersgallery_index import By, Hits, Side, VectorIndex
+from ersgallery_index import By, FloatRows, Hits, Scores, Side, VectorIndex
 from ersgallery_index.backends.exact_index import ExactIndex, Tuning
 from ersgallery_index.backends.faiss_library import cpu_flat_index
 from ersgallery_index.backends.proposers import Backend, CopyProposer, CpuBackend, Proposer, SoleUse
 from ersgallery_index.errors import DeviceFull
+from ersgallery_index.interface import IndexKind
 from numpy.typing import NDArray
 
 SMALL_SEGMENTS = 8
@@ -35,9 +36,30 @@ class AddOnlyBackend:
             raise DeviceFull(f"{rows} rows do not fit")
 
 
+class CodedBackend(CpuBackend):
+    """Segments in host memory whose rows are searched by their codes, in blocks as small as possible."""
+
+    def __init__(self, segment_rows: int = SMALL_SEGMENTS, widest: int = SMALL_WIDEST) -> None:
+        super().__init__(segment_rows, widest, code_rows=max(1, segment_rows // 3))
+
+
+class SettledIndex(ExactIndex):
+    """Searches by all the codes that it can have, whenever it is asked."""
+
+    def __init__(self, dimension: int, backend: Backend, tuning: Tuning) -> None:
+        super().__init__(dimension, backend, tuning)
+        self.set_kind(IndexKind.FAST)
+
+    def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:
+        self.settle()
+        return super().search(vectors, gates, k, by, side)
+
+
 def small_index(dimension: int, backend: Backend | None = None, slack: int = 1) -> ExactIndex:
     """Open an index whose segments and proposals are so small that every path is taken."""
-    return ExactIndex(dimension, backend or CpuBackend(SMALL_SEGMENTS, SMALL_WIDEST), Tuning(slack=slack))
+    backend = backend or CpuBackend(SMALL_SEGMENTS, SMALL_WIDEST)
+    opened = SettledIndex if isinstance(backend, CodedBackend) else ExactIndex
+    return opened(dimension, backend, Tuning(slack=slack, coded_slack=(0, slack)))
 
 
 def unit_rows(values: object) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_index.backends.int8_library import ZERO, Codes, Product, ProbeCodes, int8_product
+from ersgallery_index.backends.int8_library import ZERO, Codes, ProbeCodes, Product, int8_product
 from ersgallery_index.interface import FloatRows, Scores
 
 _LARGEST = 127

@@ -82,6 +82,11 @@ class ExactIndex:
         return IndexKind.FAST if self._coder and self._coder.on else IndexKind.EXACT
 
     @property
+    def coded(self) -> int:
+        """How many rows are searched by their codes."""
+        return sum(block.stop - block.start for segment in self._segments() for block in segment.blocks)
+
+    @property
     def device(self) -> str:
         """Where the rows are searched."""
         return self._backend.name
@@ -203,7 +208,9 @@ class ExactIndex:
         request = Request(window, k, by)
         found = []
         for start in range(0, len(probes), _PROBES_AT_ONCE):
-            some = search_exactly(segments, probes[start : start + _PROBES_AT_ONCE], request, widths, self._backend.widest)
+            some = search_exactly(
+                segments, probes[start : start + _PROBES_AT_ONCE], request, widths, self._backend.widest
+            )
             found.append(some.of_probes(np.arange(start, start + _PROBES_AT_ONCE)))
         return by_probe(found)
 

@@ -1,9 +1,9 @@
 """Exact search over segments whose proposals are only bounds.
 
 A float32 score is off by at most d * 2**-24 / (1 - d * 2**-24) times the lengths of both vectors, in whatever order it
-adds (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and a coded one by what `codes` measured. So
-once the k-th best exact score lies above the ceiling of all rows that were not proposed, none of these can belong to the
-answer. Where it does not, the proposals are widened, and in the end every row is looked at.
+adds (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and a coded one by what `codes` measured.
+So once the k-th best exact score lies above the ceiling of all rows that were not proposed, none of these can belong to
+the answer. Where it does not, the proposals are widened, and in the end every row is looked at.
 """
 
 from collections.abc import Sequence

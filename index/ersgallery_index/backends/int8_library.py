@@ -1,4 +1,4 @@
-"""The one door to ONNX Runtime's int8 matrix product, which uses the processor's VNNI instructions where it has them."""
+"""The one door to ONNX Runtime's int8 matrix product, which uses VNNI instructions where the processor has them."""
 
 import functools
 import importlib

@@ -12,7 +12,7 @@ from ersgallery_index.backends.faiss_library import TopRows, use_one_thread
 from ersgallery_index.backends.proposals import Proposals, row_number
 from ersgallery_index.backends.segments import Segment, Window
 from ersgallery_index.backends.workers import run_all, worker_count
-from ersgallery_index.interface import FloatRows
+from ersgallery_index.interface import FloatRows, Scores
 from ersgallery_index.sums import score_error
 
 _BARE_COST = 4
@@ -112,8 +112,8 @@ def _bare(run: _Run, probes: FloatRows, window: Window, width: int) -> Proposals
     segment = run.segment
     width = min(width, run.stop - run.start)
     scores, found = segment.proposer.propose(probes, segment.rows.vectors[run.start : run.stop], width)
-    bounds = scores + score_error(probes.shape[1])
-    ceiling = bounds[:, -1] if width < run.stop - run.start else np.full(len(probes), -np.inf)
+    bounds: Scores = scores.astype(np.float64) + score_error(probes.shape[1])
+    ceiling: Scores = bounds[:, -1] if width < run.stop - run.start else np.full(len(probes), -np.inf)
     positions = found + run.start
     seen = segment.alive[positions] & window.admits(segment.rows.ers[positions])
     return Proposals(np.where(seen, bounds, -np.inf), positions + row_number(run.place, 0), ceiling)

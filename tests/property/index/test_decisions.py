@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from tests.support import oracle
 from tests.support.galleries import FloatRows, policies, profiles, stored_rows, templates
-from tests.support.indexes import AddOnlyBackend, small_index
+from tests.support.indexes import AddOnlyBackend, CodedBackend, small_index
 
 TOLERANCE = 1e-12
 
@@ -67,7 +67,7 @@ def backends() -> st.SearchStrategy[Backend]:
     """Draw a backend with small segments and small proposals."""
     return st.builds(
         lambda kind, segment_rows, widest: kind(segment_rows, widest),
-        st.sampled_from([CpuBackend, AddOnlyBackend]),
+        st.sampled_from([CpuBackend, AddOnlyBackend, CodedBackend]),
         st.integers(2, 16),
         st.integers(2, 40),
     )

@@ -5,12 +5,13 @@ import pytest
 from ersgallery_index import By, IndexRows, Side
 from ersgallery_index.backends.exact_index import ExactIndex, Tuning
 from ersgallery_index.backends.proposers import CpuBackend
+from ersgallery_index.interface import IndexKind
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.support import oracle
-from tests.support.indexes import AddOnlyBackend, unit_rows
+from tests.support.indexes import AddOnlyBackend, CodedBackend, SettledIndex, unit_rows
 
 DIMENSION = 3
 POOL = unit_rows(
@@ -35,16 +36,24 @@ class IndexMachine(RuleBasedStateMachine):
         self.revision = 0
 
     @initialize(
-        kind=st.sampled_from([CpuBackend, AddOnlyBackend]),
+        kind=st.sampled_from([CpuBackend, AddOnlyBackend, CodedBackend]),
         segment_rows=st.integers(1, 8),
         widest=st.integers(1, 16),
         slack=st.integers(0, 2),
         sparse_share=st.sampled_from([0.0, 0.25, 0.9]),
+        fast_from=st.integers(0, 20),
     )
     def open(
-        self, kind: type[CpuBackend | AddOnlyBackend], segment_rows: int, widest: int, slack: int, sparse_share: float
+        self,
+        kind: type[CpuBackend | AddOnlyBackend | CodedBackend],
+        segment_rows: int,
+        widest: int,
+        slack: int,
+        sparse_share: float,
+        fast_from: int,
     ) -> None:
-        self.index = ExactIndex(DIMENSION, kind(segment_rows, widest), Tuning(slack, sparse_share))
+        opened = SettledIndex if kind is CodedBackend else ExactIndex
+        self.index = opened(DIMENSION, kind(segment_rows, widest), Tuning(slack, (0, slack), sparse_share, fast_from))
 
     @rule(faces=new_faces, removed=st.lists(face_ids, max_size=6), step=st.integers(1, 3))
     def apply(self, faces: dict[int, tuple[int, float, int]], removed: list[int], step: int) -> None:
@@ -67,6 +76,10 @@ class IndexMachine(RuleBasedStateMachine):
             np.array([ers for _, ers, _ in faces.values()], dtype=np.float64),
             POOL[[vector for _, _, vector in faces.values()]].reshape(-1, DIMENSION),
         )
+
+    @rule(kind=st.sampled_from(IndexKind))
+    def set_kind(self, kind: IndexKind) -> None:
+        self.index.set_kind(kind)
 
     @rule(gate=gates)
     def set_gate(self, gate: float) -> None:
@@ -102,7 +115,7 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(size=st.integers(1, 5), gate=gates)
     def restart_from_a_snapshot(self, size: int, gate: float) -> None:
         kept = self.index.snapshot()
-        restored = ExactIndex(DIMENSION, CpuBackend(4, 8))
+        restored = SettledIndex(DIMENSION, CodedBackend(4, 8), Tuning(slack=1))
         restored.set_gate(gate)
         restored.restore(
             kept.revision,

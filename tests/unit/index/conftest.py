@@ -5,10 +5,10 @@ from ersgallery_index.backends.faiss_library import gpu_count
 from ersgallery_index.backends.gpu import GpuBackend
 from ersgallery_index.backends.proposers import Backend, CpuBackend
 
-from tests.support.indexes import SMALL_SEGMENTS, SMALL_WIDEST, AddOnlyBackend
+from tests.support.indexes import SMALL_SEGMENTS, SMALL_WIDEST, AddOnlyBackend, CodedBackend
 
 
-@pytest.fixture(params=["cpu", "add-only", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.fixture(params=["cpu", "coded", "add-only", pytest.param("gpu", marks=pytest.mark.gpu)])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Give a backend with small segments."""
     if request.param == "gpu":
@@ -17,4 +17,6 @@ def backend(request: pytest.FixtureRequest) -> Backend:
         return GpuBackend(0, segment_rows=SMALL_SEGMENTS)
     if request.param == "add-only":
         return AddOnlyBackend()
+    if request.param == "coded":
+        return CodedBackend()
     return CpuBackend(SMALL_SEGMENTS, SMALL_WIDEST)
