@@ -23,6 +23,7 @@ from tests.evidence.brightness import as_csv, brightness_groups
 from tests.evidence.document import MarkerBroken, named, with_tables
 from tests.evidence.places import MissingData, Places
 from tests.evidence.several import reused_ui_sets, several_models, tau_table
+from tests.evidence.view2 import PairsBroken, read_pairs, view2_table
 from tests.support.server import running_server, settings
 
 _ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def main(
         if document:
             text = DOCUMENT.read_text(encoding="utf-8")
             write_file(DOCUMENT, with_tables(text, {**_of_models(evaluations), **tables}).encode())
-    except (MissingData, MarkerBroken, ModelError, ErsError) as error:
+    except (MissingData, PairsBroken, MarkerBroken, ModelError, ErsError) as error:
         raise click.ClickException(str(error)) from error
     console = Console()
     for model, evaluation in evaluations.items():
@@ -76,12 +77,13 @@ def _evaluate(model: str, places: Places, resamples: int, show: "_Bars") -> Eval
     if model not in MODELS:
         return evaluate(bench, protocols=("single",))
     groups = brightness_groups(bench, AlignedFaces.open(places.faces))
+    view2 = view2_table(bench, read_pairs(places.pairs), lambda names: places.embed(model, names))
     measuring = show.of(f"{model}: measuring")
     with tempfile.TemporaryDirectory() as scratch, running_server(settings(Path(scratch))) as server:
         found = evaluate(
             bench, groups=groups, server=server.address, progress=lambda _, done, total: measuring(done, total)
         )
-    found = replace(found, tables=(*found.tables, tau_table(bench)))
+    found = replace(found, tables=(*found.tables, tau_table(bench), view2))
     folder = places.folder / model
     write_file(folder / "groups.csv", as_csv(groups).encode())
     write_file(folder / "summary.json", as_json(summary(found)).encode())

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ersgallery_index import Weighting
 from ersgallery_server.store import (
+    DeletedFace,
     Enrolled,
     FaceNotFound,
     GalleryExists,
@@ -22,21 +24,22 @@ from ersgallery_server.store import (
     VersionMismatch,
     WriteTransaction,
 )
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, NewFace
+from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, NewFace, SubjectSearch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from numpy.typing import NDArray
 
+from tests.support.store_comparison import Pooled, compare_gallery
 from tests.support.store_model import ModelGallery, ModelSubject, score
-from tests.support.stores import create_profile, empty_tables, unit_rows
+from tests.support.stores import GATE, create_profile, empty_tables, unit_rows
 
-GATE = 0.5
 ROWS = unit_rows(32, 7)
 GALLERIES = st.sampled_from(["g", "h"])
 SUBJECTS = st.sampled_from(["a", "B", "ä"])
 METADATA = st.dictionaries(st.sampled_from(["k", ""]), st.sampled_from(["v", "\0", "\U0001f600"]), max_size=2)
-ERS = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+ERS = st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 1.0])
+SEARCHES = st.sampled_from(SubjectSearch)
 VERSIONS = st.sampled_from([None, None, 1, 2])
 
 
@@ -102,9 +105,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert type(future.exception(0)) is error
         return None
 
-    @rule(gallery_id=GALLERIES, tau=st.floats(-1, 1))
-    def create_gallery(self, gallery_id: str, tau: float) -> None:
-        chosen = GallerySettings(tau=tau)
+    @rule(gallery_id=GALLERIES, tau=st.floats(-1, 1), search=SEARCHES)
+    def create_gallery(self, gallery_id: str, tau: float, search: SubjectSearch) -> None:
+        chosen = GallerySettings(tau=tau, subject_search=search)
 
         def check(future: Future[GalleryRecord]) -> None:
             exists = gallery_id in self.galleries
@@ -116,7 +119,12 @@ class StoreMachine(RuleBasedStateMachine):
 
         self.submit(lambda t: t.create_gallery(gallery_id, chosen, self.profiles[0]), check)
 
-    @rule(gallery_id=GALLERIES, version=VERSIONS)
+    @initialize()
+    def begin_with_a_gallery_of_each_kind(self) -> None:
+        for gallery_id, search in zip(("g", "h"), SubjectSearch, strict=True):
+            self.create_gallery(gallery_id, 0.5, search)
+
+    @rule(gallery_id=GALLERIES, version=st.sampled_from([None, 1, 2, 3, 4, 5]))
     def delete_gallery(self, gallery_id: str, version: int | None) -> None:
         def check(future: Future[int]) -> None:
             gallery = self.galleries.get(gallery_id)
@@ -130,10 +138,23 @@ class StoreMachine(RuleBasedStateMachine):
 
         self.submit(lambda t: t.delete_gallery(gallery_id, version), check)
 
-    @rule(gallery_id=GALLERIES, margin=st.none() | st.floats(0, 2), version=VERSIONS)
-    def update_gallery(self, gallery_id: str, margin: float | None, version: int | None) -> None:
+    @rule(
+        gallery_id=GALLERIES,
+        margin=st.none() | st.floats(0, 2),
+        search=SEARCHES,
+        weighting=st.sampled_from([Weighting.SQUARE, Weighting.TOP_1]),
+        version=VERSIONS,
+    )
+    def update_gallery(
+        self,
+        gallery_id: str,
+        margin: float | None,
+        search: SubjectSearch,
+        weighting: Weighting,
+        version: int | None,
+    ) -> None:
         def change(present: GallerySettings) -> GallerySettings:
-            return GallerySettings(tau=present.tau, margin=margin)
+            return GallerySettings(tau=present.tau, margin=margin, subject_search=search, template_weighting=weighting)
 
         def check(future: Future[GalleryRecord]) -> None:
             gallery = self.galleries.get(gallery_id)
@@ -154,10 +175,13 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def enroll(self, gallery_id: str, faces: list[NewFace], request: tuple[str, bytes] | None) -> None:
         counts = AcquisitionCounts(1, 0, len(faces) + 1, 1)
+        pooled = Pooled()
 
         def work(t: WriteTransaction) -> Enrolled | Replay:
             gallery = t.gallery(gallery_id)
-            return t.enroll(gallery.key, gallery.profile.key, faces, counts=counts, gate=GATE, request=request)
+            return t.enroll(
+                gallery.key, gallery.profile.key, faces, counts=counts, gate=GATE, request=request, pool=pooled
+            )
 
         def check(future: Future[Enrolled | Replay]) -> None:
             gallery = self.galleries.get(gallery_id)
@@ -172,6 +196,7 @@ class StoreMachine(RuleBasedStateMachine):
                     assert future.result(0) == Replay(b"", known[1])
                 return
             self.check_enrolled(gallery, faces, counts, future.result(0))
+            pooled.check(gallery, {face.subject_id for face in faces}, counted=True)
             if request:
                 gallery.requests[request[0]] = (request[1], gallery.revision)
 
@@ -252,11 +277,20 @@ class StoreMachine(RuleBasedStateMachine):
 
         self.submit(lambda t: t.delete_subject(self.key(t, gallery_id), subject_id), check)
 
+    def some_face(self, gallery_id: str, subject_id: str, back: int) -> tuple[str, int]:
+        """Return a face that was there when the model was last compared, or any other."""
+        faces = self.galleries[gallery_id].faces if gallery_id in self.galleries else {}
+        if back == 5 or not faces:
+            return subject_id, max(self.given, default=1) - back
+        face_id = sorted(faces)[back % len(faces)]
+        return faces[face_id].subject_id, face_id
+
     @rule(gallery_id=GALLERIES, subject_id=SUBJECTS, back=st.integers(0, 5))
     def delete_face(self, gallery_id: str, subject_id: str, back: int) -> None:
-        face_id = max(self.given, default=1) - back
+        subject_id, face_id = self.some_face(gallery_id, subject_id, back)
+        pooled = Pooled()
 
-        def check(future: Future[int]) -> None:
+        def check(future: Future[DeletedFace]) -> None:
             gallery = self.galleries.get(gallery_id)
             if gallery is None:
                 self.expect(future, GalleryNotFound)
@@ -264,13 +298,14 @@ class StoreMachine(RuleBasedStateMachine):
                 self.expect(future, FaceNotFound)
             else:
                 gallery.delete_face(face_id)
-                assert future.result(0) == gallery.revision
+                assert future.result(0).revision == gallery.revision
+                pooled.check(gallery, {subject_id}, counted=False)
 
-        self.submit(lambda t: t.delete_face(self.key(t, gallery_id), subject_id, face_id), check)
+        self.submit(lambda t: t.delete_face(self.key(t, gallery_id), subject_id, face_id, pool=pooled), check)
 
     @rule(gallery_id=GALLERIES, subject_id=SUBJECTS, back=st.integers(0, 5), metadata=METADATA)
     def update_face(self, gallery_id: str, subject_id: str, back: int, metadata: dict[str, str]) -> None:
-        face_id = max(self.given, default=1) - back
+        subject_id, face_id = self.some_face(gallery_id, subject_id, back)
 
         def check(future: Future[Any]) -> None:
             gallery = self.galleries.get(gallery_id)
@@ -316,52 +351,7 @@ class StoreMachine(RuleBasedStateMachine):
         records = self.store.list_galleries(10).items
         assert [record.gallery_id for record in records] == sorted(self.galleries)
         for record in records:
-            self.compare_gallery(record, self.galleries[record.gallery_id])
-
-    def compare_gallery(self, record: GalleryRecord, gallery: ModelGallery) -> None:
-        assert (record.settings, record.profile.key) == (gallery.settings, gallery.profile_key)
-        assert (record.revision, record.version, record.counts) == (gallery.revision, gallery.version, gallery.counts)
-        totals = self.store.totals(record.key, GATE)
-        assert (totals.subjects, totals.faces) == (len(gallery.subjects), len(gallery.faces))
-        assert totals.searchable_faces == gallery.searchable(GATE)
-        for request_id in ("r", "q"):
-            stored = self.store.find_request(record.key, request_id)
-            assert (stored and (stored.fingerprint, stored.revision)) == gallery.requests.get(request_id)
-        assert [
-            (change.revision, change.kind, list(change.added_face_ids), change.removed_face_ids.tolist())
-            for change in self.store.changes(record.key, 0)
-        ] == gallery.changes
-        self.compare_subjects(record, gallery)
-        self.compare_faces(record, gallery)
-
-    def compare_subjects(self, record: GalleryRecord, gallery: ModelGallery) -> None:
-        page = self.store.list_subjects(record.key, GATE, 10)
-        assert [subject.subject_id for subject in page.items] == sorted(gallery.subjects)
-        for subject in page.items:
-            model = gallery.subjects[subject.subject_id]
-            assert (subject.display_name, subject.metadata) == (model.display_name, model.metadata)
-            assert subject.version == model.version
-            assert subject.face_count == len(gallery.face_ids(subject.subject_id))
-            assert subject.searchable_face_count == gallery.searchable(GATE, subject.subject_id)
-
-    def compare_faces(self, record: GalleryRecord, gallery: ModelGallery) -> None:
-        names = self.store.subject_ids(record.key)
-        loaded = [
-            (face_id, names[subject_key], ers, embedding.tobytes())
-            for chunk in self.store.load_faces(record.key, 3)
-            for face_id, subject_key, ers, embedding in zip(
-                chunk.face_ids.tolist(), chunk.subject_keys.tolist(), chunk.ers.tolist(), chunk.embeddings, strict=True
-            )
-        ]
-        assert loaded == [
-            (face_id, face.subject_id, face.ers, face.face.embedding.tobytes())
-            for face_id, face in sorted(gallery.faces.items())
-        ]
-        for face in self.store.list_faces(record.key, None, 1000).items:
-            model = gallery.faces[face.face_id]
-            assert (face.subject_id, face.ers, face.version) == (model.subject_id, model.ers, model.version)
-            assert (face.metadata, face.media_id) == (model.metadata, model.face.media_id)
-            assert face.has_image == (model.face.image is not None)
+            compare_gallery(self.store, record, self.galleries[record.gallery_id])
 
     @invariant()
     def the_queue_is_short(self) -> None:
@@ -370,7 +360,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 LIMITS = settings(
-    max_examples=20,
+    max_examples=30,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
