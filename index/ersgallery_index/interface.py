@@ -145,7 +145,14 @@ class VectorIndex(Protocol):
         ...
 
     def set_gate(self, gate: float) -> None:
-        """Tell the gate that most searches will use, so that it costs nothing."""
+        """Tell the gate that most searches will use, so that it costs nothing once all is tidy."""
+
+    def tidy(self) -> bool:
+        """Do one short piece of the work that is left from mutations and gates; return whether there may be more.
+
+        It never changes an answer. Owners call it when nobody waits, and now and then when somebody always does.
+        """
+        ...
 
     def set_kind(self, kind: IndexKind) -> None:
         """Tell how rows are to be searched; it takes effect block by block, behind the searches."""

@@ -40,6 +40,11 @@ class WorkQueue(Generic[J]):
             self._jobs.append(job)
             self._changed.notify()
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._jobs
+
     def take(self, weight: Callable[[J], int], most: int, alike: Callable[[J, J], bool]) -> list[J]:
         """Wait for work and return the longest run from the front that may be done together.
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from ersgallery_index import By, FloatRows, Hits, Scores, Side, VectorIndex
-from ersgallery_index.backends.exact_index import ExactIndex, Tuning
+from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.faiss_library import cpu_flat_index
 from ersgallery_index.backends.proposers import Backend, CopyProposer, CpuBackend, Proposer, SoleUse
+from ersgallery_index.backends.widths import Tuning
 from ersgallery_index.errors import DeviceFull
 from ersgallery_index.interface import IndexKind
 from numpy.typing import NDArray
@@ -60,6 +61,14 @@ def small_index(dimension: int, backend: Backend | None = None, slack: int = 1) 
     backend = backend or CpuBackend(SMALL_SEGMENTS, SMALL_WIDEST)
     opened = SettledIndex if isinstance(backend, CodedBackend) else ExactIndex
     return opened(dimension, backend, Tuning(slack=slack, coded_slack=(0, slack)))
+
+
+def tidied(index: VectorIndex) -> int:
+    """Let an index do all that is left from mutations and gates; return in how many steps."""
+    steps = 0
+    while index.tidy():
+        steps += 1
+    return steps
 
 
 def unit_rows(values: object) -> NDArray[np.float32]:

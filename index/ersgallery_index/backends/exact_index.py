@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,8 @@ from ersgallery_index.backends.coder import Coder
 from ersgallery_index.backends.exact_search import Request, search_exactly
 from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import Backend
-from ersgallery_index.backends.scan import Widths
 from ersgallery_index.backends.segments import Part, Rows, Segment, Window, unpack_locations
+from ersgallery_index.backends.widths import Tuning, first_widths
 from ersgallery_index.embeddings import require_unit_rows
 from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
@@ -23,21 +22,6 @@ _PROBES_AT_ONCE = 256
 """So that no batch, however large, needs more than some tens of megabytes for its scores."""
 
 NO_IDS: Ids = np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What changes the cost of a search and never its result.
-
-    slack: rows proposed beyond k. coded_slack: the same where rows are proposed by codes, whose bounds are wider, as a
-    multiple of k and a constant. sparse_share: the share of removed rows from which a segment is compacted. fast_from:
-    faces from which an index of kind AUTO is FAST.
-    """
-
-    slack: int = 10
-    coded_slack: tuple[int, int] = (3, 24)
-    sparse_share: float = 0.25
-    fast_from: int = 16_384
 
 
 class ExactIndex:
@@ -54,6 +38,8 @@ class ExactIndex:
         self._tuning = tuning or Tuning()
         self._revision = 0
         self._gate = 0.0
+        self._sorted = True
+        """Whether every face is in the part of the usual gate that it belongs to."""
         numbers = itertools.count()
         self._passing = Part(backend, dimension, numbers)
         self._below = Part(backend, dimension, numbers)
@@ -109,7 +95,6 @@ class ExactIndex:
         if revision <= self._revision:
             return
         self._add(_checked(self._dimension, Rows(ids, subject_ids, ers, vectors)), removed_ids)
-        self._compact()
         self._follow()
         self._revision = revision
 
@@ -152,29 +137,37 @@ class ExactIndex:
 
     def count(self, gate: float = 0.0) -> int:
         """Return how many faces have ERS >= gate."""
-        if gate == self._gate:
+        if gate == self._gate and self._sorted:
             return self._passing.alive
         if gate <= 0.0:
             return self._passing.alive + self._below.alive
         return self._admitted(Window(gate, math.inf), self._segments())
 
     def set_gate(self, gate: float) -> None:
-        """Make this the usual gate: move the faces between the old and the new one to the other part.
+        """Make this the usual gate; the faces between the old and the new one move to the other part as tidy is called.
 
         Raises InvalidPolicy for a gate outside 0..1.
         """
         if not 0.0 <= gate <= 1.0:
             raise InvalidPolicy("gate", "must lie in 0..1")
-        lower, upper = sorted((gate, self._gate))
-        source = self._passing if gate > self._gate else self._below
-        self._gate = gate
-        for segment in list(source.segments.values()):
-            moved = np.flatnonzero(segment.alive & Window(lower, upper).admits(segment.rows.ers))
-            rows = segment.rows.take(moved)
-            self._lookup.place(rows.face_ids, self._write(rows))
-            segment.bury(moved)
-        self._compact()
+        if gate != self._gate:
+            self._gate = gate
+            self._sorted = not self._segments()
+
+    def tidy(self) -> bool:
+        """Put the faces of one segment where they belong, or compact one; return whether there may be more to do.
+
+        No step touches more than one segment, so that searches need not wait long.
+        """
+        segment = self._next_misplaced() or self._next_sparse()
+        if segment is None:
+            return False
+        try:
+            self._empty(*segment)
+        except DeviceFull:  # it stays as it is, and the next mutation makes another attempt
+            return False
         self._follow()
+        return True
 
     def set_kind(self, kind: IndexKind) -> None:
         """Search by codes or not from now on: codes are made behind the searches, block by block."""
@@ -197,14 +190,16 @@ class ExactIndex:
 
     def _search_group(self, probes: FloatRows, gate: float, k: int, by: By, side: Side) -> Found:
         """Search probes that share a gate, in the parts that can hold an answer."""
+        both = [self._passing, self._below]
         if side is Side.PASSING:
             window = Window(gate, math.inf)
-            parts = [self._passing] if gate >= self._gate else [self._passing, self._below]
+            parts = [self._passing] if self._sorted and gate >= self._gate else both
         else:
             window = Window(-math.inf, gate)
-            parts = [self._below] if gate <= self._gate else [self._passing, self._below]
+            parts = [self._below] if self._sorted and gate <= self._gate else both
         segments = [segment for part in parts for segment in part.segments.values()]
-        widths = self._first_widths(segments, window, gate, k)
+        usual = self._sorted and gate == self._gate
+        widths = first_widths(segments, window, k, self._tuning, self._backend.widest, all_alive=usual)
         request = Request(window, k, by)
         found = []
         for start in range(0, len(probes), _PROBES_AT_ONCE):
@@ -213,29 +208,6 @@ class ExactIndex:
             )
             found.append(some.of_probes(np.arange(start, start + _PROBES_AT_ONCE)))
         return by_probe(found)
-
-    def _first_widths(self, segments: list[Segment], window: Window, gate: float, k: int) -> Widths:
-        """Propose the more, the fewer of the rows without codes may be seen at all."""
-        plain = k + self._tuning.slack
-        total = sum(run.stop - run.start for segment in segments for run in segment.bare_runs())
-        bare = math.ceil(plain * total / max(1, self._admitted_bare(window, segments, usual=gate == self._gate)))
-        if not any(segment.blocks for segment in segments):
-            return Widths(max(plain, min(bare, self._backend.widest)), bare)
-        times, constant = self._tuning.coded_slack
-        widest = max(plain, self._backend.widest)
-        return Widths(min(plain + times * k + constant, widest), min(bare, widest))
-
-    def _admitted_bare(self, window: Window, segments: list[Segment], *, usual: bool) -> int:
-        """Count the rows without codes that a search may see; under the usual gate these are all that are alive."""
-        admitted = 0
-        for segment in segments:
-            if usual and not segment.blocks:
-                admitted += segment.size - segment.buried
-                continue
-            for run in segment.bare_runs():
-                seen = segment.alive[run.start : run.stop] & window.admits(segment.rows.ers[run.start : run.stop])
-                admitted += int(np.count_nonzero(seen))
-        return admitted
 
     def _follow(self) -> None:
         """Keep codes as the kind asks, which for AUTO depends on how many faces there are."""
@@ -285,15 +257,35 @@ class ExactIndex:
         for segment, positions in self._located(locations):
             segment.bury(positions)
 
-    def _compact(self) -> None:
+    def _next_misplaced(self) -> tuple[Segment, NDArray[np.intp]] | None:
+        """Return a segment with living rows that belong to the other part of the gate, and these rows."""
+        if self._sorted:
+            return None
+        for part, window in (
+            (self._passing, Window(-math.inf, self._gate)),
+            (self._below, Window(self._gate, math.inf)),
+        ):
+            for segment in part.segments.values():
+                rows = np.flatnonzero(segment.alive & window.admits(segment.rows.ers))
+                if len(rows):
+                    return segment, rows
+        self._sorted = True
+        return None
+
+    def _next_sparse(self) -> tuple[Segment, NDArray[np.intp]] | None:
+        """Return a segment of which too much is buried, taken out of use for new rows, and its living rows."""
         for part in (self._passing, self._below):
             for segment in part.sparse(self._tuning.sparse_share):
-                rows = segment.rows.take(segment.alive)
-                try:
-                    locations = self._write(rows)
-                except DeviceFull:  # it keeps its tombstones, and the next mutation tries again
-                    continue
-                self._lookup.place(rows.face_ids, locations)
+                return segment, np.flatnonzero(segment.alive)
+        return None
+
+    def _empty(self, segment: Segment, positions: NDArray[np.intp]) -> None:
+        """Write rows of a segment elsewhere and bury them there; a segment without living rows is dropped."""
+        rows = segment.rows.take(positions)
+        self._lookup.place(rows.face_ids, self._write(rows))
+        segment.bury(positions)
+        for part in (self._passing, self._below):
+            if segment.buried == segment.size and segment.number in part.segments:
                 part.drop(segment)
 
     def _read(self, locations: Ids) -> Rows:

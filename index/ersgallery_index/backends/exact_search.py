@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_index.backends.proposals import Proposals
-from ersgallery_index.backends.scan import Widths, propose
+from ersgallery_index.backends.scan import propose
 from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.widths import Widths
 from ersgallery_index.hits import Found, best_of, by_probe, kth_scores
 from ersgallery_index.interface import By, FloatRows
 from ersgallery_index.sums import block_rows, row_dots, score_error

@@ -11,6 +11,7 @@ from ersgallery_index.backends.codes import CodeBlock, CodedProbes
 from ersgallery_index.backends.faiss_library import TopRows, use_one_thread
 from ersgallery_index.backends.proposals import Proposals, row_number
 from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.widths import Widths
 from ersgallery_index.backends.workers import run_all, worker_count
 from ersgallery_index.interface import FloatRows, Scores
 from ersgallery_index.sums import score_error
@@ -23,21 +24,6 @@ _WORTH_A_WORKER = 1 << 19
 
 _TIGHTEN_ROWS = 256
 """Float32 rows gathered at once: with their probes they stay in a core's cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Widths:
-    """How many rows are proposed for each probe: `kept` in all, `bare` by each run of rows without codes.
-
-    A run proposes rows before it is known which of them the search may see, so it has to propose more.
-    """
-
-    kept: int
-    bare: int
-
-    def widened(self, times: int) -> "Widths":
-        """Return widths so many times as large."""
-        return Widths(self.kept * times, self.bare * times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,8 @@ class Part:
     def drop(self, segment: Segment) -> None:
         """Forget a segment whose living rows are elsewhere."""
         del self.segments[segment.number]
+        if self._open is segment:
+            self._open = None
 
     def _segment_with_room(self) -> Segment:
         if self._open is None or self._open.room == 0:

@@ -106,6 +106,16 @@ class IndexActor:
                     self._read(job)
                 case SearchJob():
                     self._search([job for job in jobs if isinstance(job, SearchJob) and _begin(job)])
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Do what is left in the index while nobody waits, and one piece of it between batches when somebody does."""
+        try:
+            while self._state.index.tidy() and self._queue.idle:
+                pass
+        except Exception:
+            # Answers are right without it, and the owner must live on.
+            log.exception("the index could not be tidied", gallery=self._state.record.gallery_id)
 
     def _change(self, job: ChangeJob) -> None:
         try:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from ersgallery_index import By, IndexRows, Side
-from ersgallery_index.backends.exact_index import ExactIndex, Tuning
+from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.proposers import CpuBackend
+from ersgallery_index.backends.widths import Tuning
 from ersgallery_index.interface import IndexKind
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -76,6 +77,11 @@ class IndexMachine(RuleBasedStateMachine):
             np.array([ers for _, ers, _ in faces.values()], dtype=np.float64),
             POOL[[vector for _, _, vector in faces.values()]].reshape(-1, DIMENSION),
         )
+
+    @rule(steps=st.integers(1, 4))
+    def tidy(self, steps: int) -> None:
+        for _ in range(steps):
+            self.index.tidy()
 
     @rule(kind=st.sampled_from(IndexKind))
     def set_kind(self, kind: IndexKind) -> None:

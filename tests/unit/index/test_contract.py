@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from ersgallery_index import By, IndexRows, InvalidEmbedding, InvalidPolicy, Side, VectorIndex, merge_hits
-from ersgallery_index.backends.exact_index import ExactIndex, Tuning
+from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.proposers import Backend
+from ersgallery_index.backends.widths import Tuning
 
-from tests.support.indexes import ask, put, rows_of, small_index, unit_rows
+from tests.support.indexes import ask, put, rows_of, small_index, tidied, unit_rows
 
 
 @pytest.fixture
@@ -180,8 +181,30 @@ def test_compaction_changes_no_answer(backend: Backend, share: float) -> None:
     index = ExactIndex(3, backend, Tuning(sparse_share=share))
     put(index, [(i, i, 1.0) for i in range(100)], [[1, 0.01 * i, 0] for i in range(100)])
     put(index, [], [], removed=[i for i in range(100) if i % 7])
+    assert (tidied(index) > 0) is (share < 1.0)
     assert [face for _, face in rows_of(ask(index, [[1, 0, 0]], k=100))] == list(range(0, 100, 7))
     assert index.subject_faces(49).face_ids.tolist() == [49]
+
+
+@pytest.mark.parametrize("gates", [(0.5, 0.2), (0.2, 0.7), (0.4, 0.4)])
+def test_a_changed_gate_moves_faces_a_segment_at_a_time_and_no_answer_changes(
+    backend: Backend, gates: tuple[float, float]
+) -> None:
+    index = small_index(3, backend)
+    index.set_gate(gates[0])
+    put(index, [(i, i, i / 60) for i in range(60)], [[1, 0.01 * i, 0] for i in range(60)])
+    index.set_gate(gates[1])
+    seen = [i for i in range(60) if i / 60 >= gates[1]]
+    steps = 0
+    while True:
+        assert [face for _, face in rows_of(ask(index, [[1, 0, 0]], k=100, gate=gates[1]))] == seen
+        hidden = ask(index, [[1, 0, 0]], k=100, gate=gates[1], side=Side.FILTERED)
+        assert [face for _, face in rows_of(hidden)] == [i for i in range(60) if i not in seen]
+        assert index.count(gates[1]) == len(seen)
+        if not index.tidy():
+            break
+        steps += 1
+    assert (steps > 1) is (gates[0] != gates[1])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from ersgallery_index import By
-from ersgallery_index.backends.exact_index import ExactIndex, Tuning
+from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.proposers import CpuBackend, HostProposer, Proposed, Proposer
+from ersgallery_index.backends.widths import Tuning
 from ersgallery_index.interface import FloatRows
 from ersgallery_index.sums import row_dots, score_error
 from numpy.typing import NDArray

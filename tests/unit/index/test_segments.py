@@ -10,7 +10,7 @@ from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import CpuBackend, Proposer, SoleUse
 from ersgallery_index.backends.segments import Part, Rows, Segment
 
-from tests.support.indexes import AddOnlyBackend, ask, put, rows_of, small_index, unit_rows
+from tests.support.indexes import AddOnlyBackend, ask, put, rows_of, small_index, tidied, unit_rows
 
 
 def some_rows(count: int) -> Rows:
@@ -127,8 +127,10 @@ def test_a_compaction_that_finds_no_room_loses_no_face() -> None:
     put(index, [(face, face, 1.0) for face in range(8)], [[1, 0.1 * face] for face in range(8)])
     backend.room = 0
     put(index, [], [], removed=[0, 1, 2, 3])
+    assert not index.tidy()
     assert index.snapshot().face_ids.tolist() == [4, 5, 6, 7]
     assert sorted(face for _, face in rows_of(ask(index, [[1, 0]], k=9))) == [4, 5, 6, 7]
     backend.room = 1 << 40
     put(index, [(9, 9, 1.0)], [[0, 1]])
+    assert tidied(index) == 1
     assert sorted(face for _, face in rows_of(ask(index, [[1, 0]], k=9))) == [4, 5, 6, 7, 9]

@@ -1,0 +1,66 @@
+"""How many rows are proposed at first: enough that one pass nearly always decides."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ersgallery_index.backends.segments import Segment, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What changes the cost of a search and never its result.
+
+    slack: rows proposed beyond k. coded_slack: the same where rows are proposed by codes, whose bounds are wider, as a
+    multiple of k and a constant. sparse_share: the share of removed rows from which a segment is compacted. fast_from:
+    faces from which an index of kind AUTO is FAST.
+    """
+
+    slack: int = 10
+    coded_slack: tuple[int, int] = (3, 24)
+    sparse_share: float = 0.25
+    fast_from: int = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How many rows are proposed for each probe: `kept` in all, `bare` by each run of rows without codes.
+
+    A run proposes rows before it is known which of them the search may see, so it has to propose more.
+    """
+
+    kept: int
+    bare: int
+
+    def widened(self, times: int) -> "Widths":
+        """Return widths so many times as large."""
+        return Widths(self.kept * times, self.bare * times)
+
+
+def first_widths(
+    segments: Sequence[Segment], window: Window, k: int, tuning: Tuning, widest: int, *, all_alive: bool
+) -> Widths:
+    """Return the widths of the first pass: the more, the fewer of the rows without codes may be seen at all.
+
+    all_alive says that every living row lies in the window, so that none has to be counted.
+    """
+    plain = k + tuning.slack
+    total = sum(run.stop - run.start for segment in segments for run in segment.bare_runs())
+    bare = math.ceil(plain * total / max(1, sum(_admitted(each, window, all_alive=all_alive) for each in segments)))
+    if not any(segment.blocks for segment in segments):
+        return Widths(max(plain, min(bare, widest)), bare)
+    times, constant = tuning.coded_slack
+    most = max(plain, widest)
+    return Widths(min(plain + times * k + constant, most), min(bare, most))
+
+
+def _admitted(segment: Segment, window: Window, *, all_alive: bool) -> int:
+    """Count the rows without codes that a search may see."""
+    if all_alive and not segment.blocks:
+        return segment.size - segment.buried
+    seen = 0
+    for run in segment.bare_runs():
+        seen += int(np.count_nonzero(segment.alive[run] & window.admits(segment.rows.ers[run])))
+    return seen
