@@ -170,9 +170,7 @@ def _face_counts(connection: Connection, keys: list[int], gate: float) -> dict[i
         .where(FACES.c.subject_key.in_(keys))
         .group_by(FACES.c.subject_key)
     )
-    return {
-        key: _FaceCounts(faces, searchable, mean) for key, faces, searchable, mean in connection.execute(statement)
-    }
+    return {key: _FaceCounts(faces, searchable, mean) for key, faces, searchable, mean in connection.execute(statement)}
 
 
 def _subject_of(row: Row[Any], counts: _FaceCounts) -> SubjectRecord:
