@@ -14,8 +14,9 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -71,9 +72,9 @@ def tell_cpu_time(pipe: Connection) -> None:
     threading.Thread(target=tell, daemon=True).start()
 
 
-def serve_sync(pipe: Connection) -> None:
-    """Serve on a pool of 64 threads."""
-    server = grpc.server(ThreadPoolExecutor(64))
+def serve_sync(pipe: Connection, threads: int = 64) -> None:
+    """Serve on a pool of threads."""
+    server = grpc.server(ThreadPoolExecutor(threads))
     server.add_generic_rpc_handlers((generic_handler(lambda request, _context: look_at(request)),))
     pipe.send(server.add_insecure_port("127.0.0.1:0"))
     server.start()
@@ -96,6 +97,20 @@ def serve_aio(pipe: Connection) -> None:
         await server.wait_for_termination()
 
     asyncio.run(serve())
+
+
+@contextmanager
+def empty_server() -> Iterator[str]:
+    """Serve Identify without searching, in a process of its own, and give the address."""
+    context = multiprocessing.get_context("spawn")
+    near, far = context.Pipe()
+    process = context.Process(target=serve_sync, args=(far, 128), daemon=True)
+    process.start()
+    try:
+        yield f"127.0.0.1:{near.recv()}"
+    finally:
+        process.kill()
+        process.join()
 
 
 @dataclass(frozen=True, slots=True)

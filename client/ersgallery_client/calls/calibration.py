@@ -10,7 +10,9 @@ from ersgallery_client import rpcs
 from ersgallery_client.call import Call, call
 from ersgallery_client.surface import Calls, Unary
 from ersgallery_client.values.calibration import GatePreview, Operation
+from ersgallery_client.values.policies import Weighting
 from ersgallery_client.wire.calibration import read_operation, read_preview
+from ersgallery_client.wire.enums import WEIGHTING
 from ersgallery_client.wire.inputs import write_matrix
 from ersgallery_client.wire.names import gallery_name, operation_name
 
@@ -29,12 +31,16 @@ class CalibrationCalls(Calls):
         gammas: Sequence[float] = (),
         pick_far: float | None = None,
         apply: bool = False,
+        set_faces: int = 0,
+        set_weighting: Weighting = Weighting.UNSPECIFIED,
     ) -> Call[Operation]:
         """Begin to measure FRR at several FARs under several gammas; wait_operation gives the result.
 
         faces: (n, d) with n subjects, who each shows; None: the gallery's own. fars, gammas: none for the server's
         choice. apply: set the gallery's gamma to the pick, where it is supported and nothing has changed meanwhile.
-        Raises GalleryNotFound, InvalidRequest, InvalidEmbedding, OperationsFull.
+        set_faces: measure on templates of at most so many faces of one person, for a gamma that gates a template's ERS;
+        set_weighting: of their faces, UNSPECIFIED for the gallery's. Raises GalleryNotFound, InvalidRequest,
+        InvalidEmbedding, OperationsFull.
         """
         request = pb.CalibrateGammaRequest(
             gallery=gallery_name(gallery),
@@ -43,6 +49,8 @@ class CalibrationCalls(Calls):
             gammas=gammas,
             pick_far=pick_far,
             apply=apply,
+            set_faces=set_faces,
+            set_weighting=WEIGHTING.write(set_weighting),
         )
         return call(rpcs.CALIBRATE_GAMMA, request, lambda answer: read_operation(answer.operation))
 

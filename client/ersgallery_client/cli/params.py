@@ -13,6 +13,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 GATE = click.FloatRange(0.0, 1.0)
 SIMILARITY = click.FloatRange(-1.0, 1.0)
 MARGIN = click.FloatRange(0.0, 2.0)
+WEIGHTING = click.Choice([each.lower() for each in Weighting if each is not Weighting.UNSPECIFIED])
 
 
 class OrDefault(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
@@ -67,7 +68,7 @@ def template_options(function: FunctionT) -> FunctionT:
         ),
         click.option(
             "--template-weighting",
-            type=click.Choice([each.lower() for each in Weighting if each is not Weighting.UNSPECIFIED]),
+            type=WEIGHTING,
             help="How the faces of a template are weighted by their ERS.",
         ),
         click.option(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_client.errors import GalleryError
+from ersgallery_client.values.policies import Weighting
 
 
 class OperationKind(enum.StrEnum):
@@ -83,7 +84,8 @@ class GammaCalibration:
     """The pick, how it was made, and the whole trade by rising gamma.
 
     gain: FRR under the least gamma minus FRR under the pick. largest_share: of the genuine pairs that one identity has.
-    application: None where it was not asked for.
+    application: None where it was not asked for. set_faces: most faces of a template where templates were compared, so
+    that it gates a template's ERS; 0 for single faces, with set_weighting UNSPECIFIED.
     """
 
     gamma: float
@@ -99,6 +101,8 @@ class GammaCalibration:
     impostor_pairs: int
     largest_share: float
     application: Application | None
+    set_faces: int = 0
+    set_weighting: Weighting = Weighting.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True, eq=False)

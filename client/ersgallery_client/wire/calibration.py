@@ -18,7 +18,7 @@ from ersgallery_client.values.calibration import (
     ProfileCalibration,
     TauCalibration,
 )
-from ersgallery_client.wire.enums import OPERATION_KIND, OPERATION_STATE
+from ersgallery_client.wire.enums import OPERATION_KIND, OPERATION_STATE, WEIGHTING
 from ersgallery_client.wire.inputs import unpack, unpack_matrix
 from ersgallery_client.wire.names import last_part
 from ersgallery_client.wire.times import read_time
@@ -82,6 +82,8 @@ def _read_gamma(message: pb.GammaCalibration) -> GammaCalibration:
         impostor_pairs=message.impostor_pairs,
         largest_share=message.largest_share,
         application=_application(message.application) if message.HasField("application") else None,
+        set_faces=message.set_faces,
+        set_weighting=WEIGHTING.read(message.set_weighting),
     )
 
 

@@ -116,8 +116,8 @@ def gamma_trade(
 
     gammas: 0..1; None takes 0 and shares of the faces' own ERS up to the median. fars: 0..1, exclusive. pick_far: one
     of them; None takes the least that the number of pairs supports. Thresholds are multiples of 2**-15. Time is
-    n**2 / 2 products; memory is O(n). Raises CalibrationFailed: LABELS_MISMATCH, NOT_FINITE, TOO_FEW_IDENTITIES,
-    NO_GENUINE_PAIR, BAD_TARGET.
+    n**2 / 2 products; memory is O(n). progress: gets blocks of pairs, then identities, done and in all. Raises
+    CalibrationFailed: LABELS_MISMATCH, NOT_FINITE, TOO_FEW_IDENTITIES, NO_GENUINE_PAIR, BAD_TARGET.
     """
     _check_faces(faces, identities)
     gates = _gates(faces, gammas)
@@ -127,7 +127,7 @@ def gamma_trade(
         _require(pick_far in wanted, "BAD_TARGET", f"FAR {pick_far:g} is not among those that are counted")
     impostors = count_impostors(faces, identities, gates, progress)
     taus = np.array([[impostors.tau_at(gate, far) for far in wanted] for gate in range(len(gates))])
-    genuine = count_genuine(faces, identities, gates, taus)
+    genuine = count_genuine(faces, identities, gates, taus, progress)
     chosen_far = _supported_far(wanted, impostors.pairs) if pick_far is None else pick_far
     draws = _Draws.of(genuine, seed)
     return GammaTrade(

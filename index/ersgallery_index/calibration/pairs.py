@@ -22,6 +22,7 @@ BINS = 1 << 16
 """Bins of similarity from -1 to 1: thresholds are multiples of 2**-15, about 3e-5."""
 
 _BLOCK_ROWS = 1024
+_TOLD_PEOPLE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,14 +89,21 @@ class GenuineCounts:
     errors: Ids
 
 
-def count_genuine(faces: Representation, identities: Ids, gates: Float64, taus: Float64) -> GenuineCounts:
-    """Count the genuine pairs that are errors under rising gates (g,) and thresholds taus (g, t)."""
+def count_genuine(
+    faces: Representation, identities: Ids, gates: Float64, taus: Float64, progress: Progress | None = None
+) -> GenuineCounts:
+    """Count the genuine pairs that are errors under rising gates (g,) and thresholds taus (g, t).
+
+    progress: gets identities done and identities in all, now and then.
+    """
     levels = gates_passed(faces, gates)
     groups = _groups_of_several(identities)
     pairs = np.array([len(group) * (len(group) - 1) // 2 for group in groups], dtype=np.int64)
     unsure = np.zeros((len(groups), len(gates)), dtype=np.int64)
     errors = np.zeros((len(groups), *taus.shape), dtype=np.int64)
     for person, group in enumerate(groups):
+        if progress is not None and person % _TOLD_PEOPLE == 0:
+            progress(person, len(groups))
         answered = np.zeros(len(gates), dtype=np.int64)
         accepted = np.zeros(taus.shape, dtype=np.int64)
         for left, right in _blocks(len(group)):
@@ -106,6 +114,8 @@ def count_genuine(faces: Representation, identities: Ids, gates: Float64, taus: 
                 accepted[gate] += len(passing) - np.searchsorted(passing, taus[gate], side="left")
         unsure[person] = pairs[person] - answered
         errors[person] = pairs[person] - accepted
+    if progress is not None:
+        progress(len(groups), len(groups))
     return GenuineCounts(pairs, unsure, errors)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ersgallery_index.calibration.pairs import impostor_pairs
 from ersgallery_index.errors import CalibrationFailed
-from ersgallery_index.evaluation.rates import FEWEST_ERRORS, Rate, rate_of
+from ersgallery_index.evaluation.rates import FEWEST_ERRORS, Rate, rate_of, share_fewer
 from ersgallery_index.interface import Ids
 from ersgallery_index.representation import Representation
 from ersgallery_index.sums import Float64
@@ -74,11 +74,9 @@ def verify_pairs(
     return tuple(_verify(faces, who, gamma, rising, times) for gamma in gammas)
 
 
-def fewer(before: WorkingPoint, after: WorkingPoint) -> Rate:
-    """Return by what share errors became fewer, with an interval of paired resamples; both of one seed and people."""
-    drawn = 1.0 - after.drawn / np.maximum(before.drawn, 1e-12)
-    value = 1.0 - after.frr.value / max(before.frr.value, 1e-12)
-    return rate_of(value, drawn, supported=before.frr.supported and after.frr.supported)
+def fewer(before: WorkingPoint, after: WorkingPoint) -> Rate | None:
+    """Return by what share errors became fewer, as share_fewer does; both of one seed and people."""
+    return share_fewer(before.frr, before.drawn, after.frr, after.drawn)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,6 +58,20 @@ def by_people(errors: NDArray[np.bool_], people: NDArray[np.int64], resamples: i
     return rate_of(float(errors.mean()), shares, supported=count >= FEWEST_ERRORS)
 
 
+def share_fewer(before: Rate, drawn_before: Float64, after: Rate, drawn_after: Float64) -> Rate | None:
+    """Return by what share errors became fewer, with the interval of paired resamples (r,).
+
+    None where there was no error before; resamples without one say nothing and are left out.
+    """
+    if before.value <= 0.0:
+        return None
+    some = drawn_before > 0.0
+    if not some.any():
+        return None
+    drawn = 1.0 - drawn_after[some] / drawn_before[some]
+    return rate_of(1.0 - after.value / before.value, drawn, supported=before.supported and after.supported)
+
+
 def rate_of(value: float, drawn: Float64, *, supported: bool = True) -> Rate:
     """Return a figure with the interval that its resamples span."""
     low, high = np.quantile(drawn, (0.025, 0.975))

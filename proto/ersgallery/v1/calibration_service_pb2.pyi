@@ -259,6 +259,8 @@ class CalibrateGammaRequest(google.protobuf.message.Message):
     GAMMAS_FIELD_NUMBER: builtins.int
     PICK_FAR_FIELD_NUMBER: builtins.int
     APPLY_FIELD_NUMBER: builtins.int
+    SET_FACES_FIELD_NUMBER: builtins.int
+    SET_WEIGHTING_FIELD_NUMBER: builtins.int
     gallery: builtins.str
     """galleries/{gallery}: its profile, and its etag where `apply` is set."""
     pick_far: builtins.float
@@ -267,6 +269,13 @@ class CalibrateGammaRequest(google.protobuf.message.Message):
     """Set the gallery's gamma to the pick, where the pick is supported and above 0 (clean faces alone show no need of a gate) and
     the gallery's settings have not changed since the call.
     """
+    set_faces: builtins.int
+    """Measure on templates of at most so many faces of one person, 1 to 1,000, dealt at random, each face a media of its own: a
+    gamma that gates a template's ERS, which is the mean over its faces. 0: on single faces. Such a gamma is applied only to
+    a gallery with SUBJECT_SEARCH_TEMPLATE.
+    """
+    set_weighting: ersgallery.v1.face_input_pb2.Weighting.ValueType
+    """With set_faces: how the faces of a template are weighted; unset: as in the gallery's template_weighting."""
     @property
     def faces(self) -> global___LabelledEmbeddings:
         """Faces to measure on; unset: the gallery's own, of subjects with two or more. Of a gallery with more than 50,000 such
@@ -290,9 +299,11 @@ class CalibrateGammaRequest(google.protobuf.message.Message):
         gammas: collections.abc.Iterable[builtins.float] | None = ...,
         pick_far: builtins.float | None = ...,
         apply: builtins.bool = ...,
+        set_faces: builtins.int = ...,
+        set_weighting: ersgallery.v1.face_input_pb2.Weighting.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_pick_far", b"_pick_far", "faces", b"faces", "pick_far", b"pick_far"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_pick_far", b"_pick_far", "apply", b"apply", "faces", b"faces", "fars", b"fars", "gallery", b"gallery", "gammas", b"gammas", "pick_far", b"pick_far"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_pick_far", b"_pick_far", "apply", b"apply", "faces", b"faces", "fars", b"fars", "gallery", b"gallery", "gammas", b"gammas", "pick_far", b"pick_far", "set_faces", b"set_faces", "set_weighting", b"set_weighting"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_pick_far", b"_pick_far"]) -> typing.Literal["pick_far"] | None: ...
 
 global___CalibrateGammaRequest = CalibrateGammaRequest
@@ -437,6 +448,8 @@ class GammaCalibration(google.protobuf.message.Message):
     IMPOSTOR_PAIRS_FIELD_NUMBER: builtins.int
     LARGEST_SHARE_FIELD_NUMBER: builtins.int
     APPLICATION_FIELD_NUMBER: builtins.int
+    SET_FACES_FIELD_NUMBER: builtins.int
+    SET_WEIGHTING_FIELD_NUMBER: builtins.int
     gamma: builtins.float
     """The pick: put it into UpdateGallery."""
     far: builtins.float
@@ -446,7 +459,7 @@ class GammaCalibration(google.protobuf.message.Message):
     rule: builtins.str
     """How it was picked, one sentence."""
     faces: builtins.int
-    """Faces measured on."""
+    """Faces, or templates, measured on."""
     identities: builtins.int
     """Identities with a genuine pair."""
     genuine_pairs: builtins.int
@@ -455,6 +468,10 @@ class GammaCalibration(google.protobuf.message.Message):
     """Pairs of faces of two people."""
     largest_share: builtins.float
     """Share of the genuine pairs that one identity alone has."""
+    set_faces: builtins.int
+    """Most faces of a template where it was chosen on templates, so that it gates a template's ERS; 0: on single faces."""
+    set_weighting: ersgallery.v1.face_input_pb2.Weighting.ValueType
+    """How their faces were weighted; unset for single faces."""
     @property
     def frr(self) -> global___Estimate:
         """FRR there."""
@@ -487,9 +504,11 @@ class GammaCalibration(google.protobuf.message.Message):
         impostor_pairs: builtins.int = ...,
         largest_share: builtins.float = ...,
         application: global___Application | None = ...,
+        set_faces: builtins.int = ...,
+        set_weighting: ersgallery.v1.face_input_pb2.Weighting.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["application", b"application", "frr", b"frr", "gain", b"gain"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["application", b"application", "faces", b"faces", "far", b"far", "frr", b"frr", "gain", b"gain", "gamma", b"gamma", "genuine_pairs", b"genuine_pairs", "identities", b"identities", "impostor_pairs", b"impostor_pairs", "largest_share", b"largest_share", "rows", b"rows", "rule", b"rule", "supported", b"supported"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["application", b"application", "faces", b"faces", "far", b"far", "frr", b"frr", "gain", b"gain", "gamma", b"gamma", "genuine_pairs", b"genuine_pairs", "identities", b"identities", "impostor_pairs", b"impostor_pairs", "largest_share", b"largest_share", "rows", b"rows", "rule", b"rule", "set_faces", b"set_faces", "set_weighting", b"set_weighting", "supported", b"supported"]) -> None: ...
 
 global___GammaCalibration = GammaCalibration
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from ersgallery_index import Derivation
-from ersgallery_index.calibration.gamma import FARS, GammaTrade, gamma_trade
+from ersgallery_index.calibration.gamma import FARS, GammaTrade, SetPlan, gamma_trade
+from ersgallery_index.calibration.gamma_of_sets import gamma_trade_of_sets
 from ersgallery_index.errors import CalibrationFailed
 from ersgallery_index.representation import represent
 
@@ -27,7 +28,10 @@ class GammaResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GammaTask:
-    """What is to be measured. record: the gallery as it was when it was asked for. faces: None for its own."""
+    """What is to be measured. record: the gallery as it was when it was asked for. faces: None for its own.
+
+    sets: templates to be measured in place of single faces.
+    """
 
     gallery: Gallery
     record: GalleryRecord
@@ -36,6 +40,7 @@ class GammaTask:
     gammas: tuple[float, ...]
     pick_far: float | None
     apply: bool
+    sets: SetPlan | None = None
 
     def run(self, store: Store, galleries: Galleries, progress: Progress) -> GammaResult:
         """Measure, and apply where that is asked for; raises CalibrationFailed and GalleryNotFound."""
@@ -43,16 +48,8 @@ class GammaTask:
         faces = self.faces or LabelledFaces.of_gallery(store, record.key, least=2, progress=progress)
         if not len(faces.people):
             raise CalibrationFailed("NO_GENUINE_PAIR", "no subject has two faces, so there is no genuine pair")
-        derivation = Derivation(record.profile.profile, enhance=record.settings.enhance_features)
         with one_thread():
-            trade = gamma_trade(
-                represent(derivation, faces.rows),
-                faces.people,
-                gammas=self.gammas or None,
-                fars=self.fars or FARS,
-                pick_far=self.pick_far,
-                progress=progress,
-            )
+            trade = self._trade(faces, progress)
         application = None
         if self.apply:
             progress(1, 1)  # the last chance of a cancel: what is applied stays
@@ -66,3 +63,21 @@ class GammaTask:
                 supported=pick.supported and pick.gamma > 0.0,
             )
         return GammaResult(trade, application)
+
+    def _trade(self, faces: LabelledFaces, progress: Progress) -> GammaTrade:
+        record = self.record
+        derivation = Derivation(record.profile.profile, enhance=record.settings.enhance_features)
+        gammas, fars = self.gammas or None, self.fars or FARS
+        if self.sets is not None:
+            return gamma_trade_of_sets(
+                derivation,
+                faces.rows,
+                faces.people,
+                self.sets,
+                gammas=gammas,
+                fars=fars,
+                pick_far=self.pick_far,
+                progress=progress,
+            )
+        shown = represent(derivation, faces.rows)
+        return gamma_trade(shown, faces.people, gammas=gammas, fars=fars, pick_far=self.pick_far, progress=progress)

@@ -30,7 +30,7 @@ T = TypeVar("T")
 class Owner(Protocol):
     """Whoever does work on a gallery's index for others, such as a Gallery."""
 
-    def ask(self, work: Callable[[GalleryState], Any], call: Call) -> Any:
+    def ask(self, work: Callable[[GalleryState], Any], call: Call, /) -> Any:
         """Return what the work gives; raises Overloaded at the limit of waiting work."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from ersgallery_index import Representation
 from ersgallery_index.calibration.estimates import Estimate
 from ersgallery_index.calibration.separation import auc
-from ersgallery_index.evaluation.pairs import Verification, verify_pairs
+from ersgallery_index.evaluation.pairs import Verification, fewer, verify_pairs
 from ersgallery_index.evaluation.rates import Rate, by_people, wilson
 from numpy.typing import NDArray
 
@@ -75,6 +75,12 @@ def verify(
 def frr_cells(found: Verification) -> list[Figure]:
     """Return FRR by rising FAR."""
     return [figure(point.frr) for point in found.points]
+
+
+def reduction(before: Verification, after: Verification) -> list[Figure | None]:
+    """Return by what share errors became fewer at each FAR; None where there were none before."""
+    found = (fewer(old, new) for old, new in zip(before.points, after.points, strict=True))
+    return [None if rate is None else figure(rate, digits=1) for rate in found]
 
 
 def separation(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> Figure | None:

@@ -8,7 +8,7 @@ from ersgallery.v1 import calibration_service_pb2 as pb
 from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery_index import normalize
 from ersgallery_index.calibration import CLEAN, UNKNOWN, FaceSet
-from ersgallery_index.calibration.gamma import FARS
+from ersgallery_index.calibration.gamma import FARS, SetPlan
 from ersgallery_index.errors import CalibrationFailed
 from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ MAX_MODEL_CHARACTERS = 64
 MAX_GALLERY_SIZE = 1_000_000_000
 MAX_DIMENSION = 4096
 MAX_KINDS = 64
+MAX_SET_FACES = 1000
 CLEAN_WORDS = frozenset(("", "CLEAN"))
 UNKNOWN_WORD = "UNKNOWN"
 
@@ -56,7 +57,8 @@ class CalibrationHandlers:
         if request.HasField("faces"):
             rows = _unit_rows("faces.embeddings", request.faces.embeddings, record)
             faces = LabelledFaces(rows, _people("faces.subjects", request.faces.subjects, len(rows)))
-        task = GammaTask(gallery, record, faces, fars, gammas, pick_far, request.apply)
+        sets = _sets(request, record)
+        task = GammaTask(gallery, record, faces, fars, gammas, pick_far, request.apply, sets)
         begun = self._begin(Kind.CALIBRATE_GAMMA, record.gallery_id, partial(task.run, self._store, self._galleries))
         return pb.CalibrateGammaResponse(operation=operation_message(begun))
 
@@ -137,6 +139,19 @@ class CalibrationHandlers:
 
     def _begin(self, kind: Kind, gallery_id: str, work: Work) -> Operation:
         return self._operations.start(kind, gallery_id, work)
+
+
+def _sets(request: pb.CalibrateGammaRequest, record: GalleryRecord) -> SetPlan | None:
+    """Return the templates to be measured in place of single faces; None for single faces."""
+    most = int(checks.check_number("set_faces", request.set_faces, 0, MAX_SET_FACES))
+    weighting = checks.weighting("set_weighting", request.set_weighting)
+    if not most:
+        if request.set_weighting:
+            raise InvalidRequest.field("set_weighting", "needs set_faces: single faces have no weights")
+        return None
+    if request.apply and record.settings.subject_search is not SubjectSearch.TEMPLATE:
+        raise InvalidRequest.field("apply", "a gamma of templates is for galleries with subject_search TEMPLATE alone")
+    return SetPlan(most, weighting if request.set_weighting else record.settings.template_weighting)
 
 
 def _rates(field: str, rates: Sequence[float], limit: int) -> tuple[float, ...]:

@@ -57,6 +57,10 @@ def _gamma(found: GammaResult) -> pb.GammaCalibration:
         impostor_pairs=trade.impostor,
         largest_share=trade.largest_share,
         application=_application(found.application),
+        set_faces=0 if trade.sets is None else trade.sets.most_faces,
+        set_weighting=face_pb.Weighting.Value(
+            f"WEIGHTING_{trade.sets.weighting.name if trade.sets else 'UNSPECIFIED'}"
+        ),
     )
 
 

@@ -55,10 +55,10 @@ def enough_people() -> int:
 
 
 def advised(error: CalibrationFailed, degraded: int, people: int) -> CalibrationFailed:
-    """Return a refusal with what would do, where more faces could: degraded faces of so many people were clustered."""
+    """Return a refusal with what would do, where more faces could: so many people make the profile."""
     if error.reason not in _MORE_WOULD_DO:
         return error
-    known = f"{degraded} degraded faces were clustered with those of {people} people in all"
+    known = f"{people} people make the profile, with {degraded} degraded faces"
     if degraded < ENOUGH:
         text = (
             f"about {ENOUGH} are wanted, which {enough_people()} people or more give, half of whom test, where "

@@ -1,5 +1,6 @@
 """Storage: SQLAlchemy on SQLite or PostgreSQL, migrated by Alembic. Rows stop here; the rest sees `values`."""
 
+from ersgallery_server.store.catching_up import GallerySince
 from ersgallery_server.store.errors import (
     FaceNotFound,
     GalleryExists,
@@ -50,6 +51,7 @@ __all__ = [
     "FaceNotFound",
     "GalleryExists",
     "GalleryNotFound",
+    "GallerySince",
     "GallerySnapshot",
     "GalleryTotals",
     "GatePreview",

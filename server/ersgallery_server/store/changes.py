@@ -64,11 +64,12 @@ def record_change(
     *,
     added: range = _NONE_ADDED,
     removed: NDArray[np.int64] = _NONE_REMOVED,
+    subject_key: int | None = None,
     columns: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """Take a gallery that was locked for this one change to its next revision, log what happened, return the revision.
 
-    columns: what changes in the gallery's row besides.
+    subject_key: whom the removed faces were taken from. columns: what changes in the gallery's row besides.
     """
     revision = int(gallery.revision) + 1
     connection.execute(_UPDATE, {"gallery_key": gallery.key, "revision": revision, **columns})
@@ -81,6 +82,7 @@ def record_change(
             "first_added_face_id": added.start,
             "added_face_count": len(added),
             "removed_face_ids": pack_ids(removed),
+            "subject_key": subject_key,
             "create_time": now,
         },
     )
@@ -93,5 +95,6 @@ def _change_of(row: Row[Any]) -> Change:
         kind=ChangeKind(row.kind),
         added_face_ids=range(row.first_added_face_id, row.first_added_face_id + row.added_face_count),
         removed_face_ids=unpack_ids(row.removed_face_ids),
+        subject_key=row.subject_key,
         create_time=row.create_time,
     )

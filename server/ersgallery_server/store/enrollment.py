@@ -167,8 +167,8 @@ def _standings(connection: Connection, keys: list[int], gate: float) -> dict[int
     for start in range(0, len(keys), 500):
         wanted = {"gate": gate, "subject_keys": keys[start : start + 500]}
         found.update(
-            (key, _Standing(count, searchable, tuple(parts)))
-            for key, count, searchable, *parts in connection.execute(_STANDINGS, wanted)
+            (key, _Standing(count, searchable, (coarse, fine, rest)))
+            for key, count, searchable, coarse, fine, rest in connection.execute(_STANDINGS, wanted)
         )
     return found
 

@@ -96,7 +96,14 @@ class FaceWrites(Writes):
         self.connection.execute(delete(FACES).where(_F.face_id == face_id))
         self.erased = True
         removed = np.array([face_id], dtype=np.int64)
-        revision = record_change(self.connection, gallery, ChangeKind.DELETE_FACE, self.now, removed=removed)
+        revision = record_change(
+            self.connection,
+            gallery,
+            ChangeKind.DELETE_FACE,
+            self.now,
+            removed=removed,
+            subject_key=face.subject_key,
+        )
         touched = TouchedSubjects.of(self.connection, gallery, [face.subject_key], {})
         return DeletedFace(revision, pool(touched) if pool and touched else None)
 

@@ -146,13 +146,15 @@ class Change:
     """One revision of a gallery, with what is needed to replay it onto an index.
 
     added_face_ids: of ENROLL, a run without gaps, some of which may be deleted since. removed_face_ids (n,) int64: of
-    the two deletions. After RESCORE all faces must be loaded again.
+    the two deletions, as the key of the subject that they took them from, which is None in the log of an older version.
+    After RESCORE all faces must be loaded again.
     """
 
     revision: int
     kind: ChangeKind
     added_face_ids: range
     removed_face_ids: NDArray[np.int64]
+    subject_key: int | None
     create_time: dt.datetime
 
 

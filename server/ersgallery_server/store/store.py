@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 
+from ersgallery_server.store.catching_up import CatchingUp
 from ersgallery_server.store.changes import ChangeReads
 from ersgallery_server.store.engines import Engines, make_engines
 from ersgallery_server.store.errors import SchemaOutdated
@@ -39,7 +40,15 @@ class StoreLimits:
 
 
 class Store(
-    ProfileReads, GalleryReads, SubjectReads, FaceReads, RequestReads, ChangeReads, FaceLoading, GatePreviewReads
+    ProfileReads,
+    GalleryReads,
+    SubjectReads,
+    FaceReads,
+    RequestReads,
+    ChangeReads,
+    CatchingUp,
+    FaceLoading,
+    GatePreviewReads,
 ):
     """Reads from any thread; writes one after another on the writer's thread, in groups that share a commit."""
 

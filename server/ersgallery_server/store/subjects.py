@@ -119,7 +119,9 @@ class SubjectWrites(Writes):
         face_ids = np.array(self.connection.execute(found).scalars().all(), dtype=np.int64)
         self.connection.execute(delete(SUBJECTS).where(_S.key == row.key))
         self.erased = True
-        revision = record_change(self.connection, gallery, ChangeKind.DELETE_SUBJECT, self.now, removed=face_ids)
+        revision = record_change(
+            self.connection, gallery, ChangeKind.DELETE_SUBJECT, self.now, removed=face_ids, subject_key=row.key
+        )
         return DeletedSubject(revision, row.key, face_ids)
 
 
@@ -168,7 +170,7 @@ def _face_counts(connection: Connection, keys: list[int], gate: float) -> dict[i
         .where(FACES.c.subject_key.in_(keys))
         .group_by(FACES.c.subject_key)
     )
-    return {key: _FaceCounts(*rest) for key, *rest in connection.execute(statement)}
+    return {key: _FaceCounts(faces, searchable, mean) for key, faces, searchable, mean in connection.execute(statement)}
 
 
 def _subject_of(row: Row[Any], counts: _FaceCounts) -> SubjectRecord:

@@ -208,6 +208,7 @@ class ChangeRow(Base):
     first_added_face_id: Mapped[int]
     added_face_count: Mapped[int]
     removed_face_ids: Mapped[bytes]
+    subject_key: Mapped[int | None]
     create_time: Mapped[dt.datetime]
 
 

@@ -7,6 +7,7 @@ import grpc
 import numpy as np
 import pytest
 from ersgallery.v1 import calibration_service_pb2 as pb
+from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery.v1 import gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as galleries
 from ersgallery.v1 import recognizability_service_pb2 as recognizability
@@ -265,6 +266,9 @@ def test_as_many_operations_wait_as_the_limit_says(server: RunningServer, filled
         (pb.CalibrateGammaRequest(gammas=[1.5]), "gammas"),
         (pb.CalibrateGammaRequest(fars=[0.1], pick_far=0.2), "pick_far"),
         (pb.CalibrateGammaRequest(pick_far=0.2), "pick_far"),
+        (pb.CalibrateGammaRequest(set_faces=1001), "set_faces"),
+        (pb.CalibrateGammaRequest(set_weighting=face_pb.WEIGHTING_SQUARE), "set_weighting"),
+        (pb.CalibrateGammaRequest(set_faces=2, apply=True), "apply"),
         (
             pb.CalibrateGammaRequest(
                 faces=pb.LabelledEmbeddings(embeddings=matrix([axis(1), axis(2)]), subjects=["ann"])

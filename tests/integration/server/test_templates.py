@@ -9,6 +9,7 @@ from ersgallery.v1 import enrollment_service_pb2 as enrollment
 from ersgallery.v1 import face_input_pb2, gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as galleries
 from ersgallery.v1 import identification_service_pb2 as pb
+from ersgallery_server.gallery.templates import REMEMBERED_FROM_FACES
 from ersgallery_server.service import Service
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -86,6 +87,42 @@ def test_a_gate_sees_the_mean_ers_and_never_changes_the_template(server: Running
     hidden = identify(server, "people", axis(1), gamma_gallery=0.9, include_filtered=True).identification
     assert not hidden.candidates
     assert [candidate.subject for candidate in hidden.filtered] == [ANN]
+
+
+@pytest.mark.parametrize("faces", [3, 7, 40])
+def test_a_subject_is_found_with_a_gate_at_its_own_ers_and_not_with_the_next_one(
+    server: RunningServer, faces: int
+) -> None:
+    make(server, template_weighting=face_input_pb2.WEIGHTING_UNIFORM, gamma=0.0)
+    shares = 10.0 ** np.random.default_rng(faces).uniform(-2.0, 2.0, (20, faces))
+    for number, row in enumerate(shares):
+        enroll(server, "people", *(item(f"s{number}", axis(1, (0, share))) for share in row))
+    for number in range(len(shares)):
+        name = f"galleries/people/subjects/s{number}"
+        ers = server.galleries.GetSubject(galleries.GetSubjectRequest(name=name)).subject.template_ers
+        for gate, there in ((ers, True), (float(np.nextafter(ers, 2.0)), False)):
+            wishes = {"gamma_gallery": gate, "include_filtered": True, "max_candidates": 100}
+            answer = identify(server, "people", axis(1), **wishes).identification
+            assert (name in {candidate.subject for candidate in answer.candidates}) == there
+            assert (name in {candidate.subject for candidate in answer.filtered}) != there
+
+
+def remembered(server: RunningServer) -> int:
+    return len(server.service._galleries.get("people")._templates.remembered)
+
+
+def test_what_is_remembered_of_a_template_goes_with_its_subject(server: RunningServer) -> None:
+    make(server)
+    for name in ("ann", "bob"):
+        enroll(server, "people", *(item(name, axis(1)) for _ in range(REMEMBERED_FROM_FACES)))
+    assert remembered(server) == 2
+    face = enroll(server, "people", item("bob", axis(2))).outcomes[0].result.faces[0].face
+    server.galleries.DeleteFace(galleries.DeleteFaceRequest(name=face))
+    server.galleries.DeleteSubject(galleries.DeleteSubjectRequest(name=ANN))
+    assert remembered(server) == 1
+    assert similarity(server, axis(1)) == pytest.approx(1.0, abs=1e-12)
+    update(server, "subject_search", subject_search=gallery_pb2.SUBJECT_SEARCH_BEST_FACE)
+    assert remembered(server) == 0
 
 
 def test_enrolment_warns_of_a_template_below_the_gate(server: RunningServer) -> None:

@@ -149,6 +149,7 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
     with engines.writing.begin() as connection:
         for column in ("subject_search", "template_weighting", "template_media_pooling", "tau_subjects"):
             connection.execute(text(f"ALTER TABLE galleries DROP COLUMN {column}"))
+        connection.execute(text("ALTER TABLE changes DROP COLUMN subject_key"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert migrate(engines.writing) == ("0001", newest_migration())
     engines.dispose()

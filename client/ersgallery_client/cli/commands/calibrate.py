@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ersgallery_client.cli.commands.calibrate_profile import profile
 from ersgallery_client.cli.labelled import read_labelled
-from ersgallery_client.cli.params import GATE, json_option
+from ersgallery_client.cli.params import GATE, WEIGHTING, json_option
 from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.sources import read_embeddings
 from ersgallery_client.cli.tables import fields, table
@@ -22,6 +22,7 @@ from ersgallery_client.values.calibration import (
     Operation,
     TauCalibration,
 )
+from ersgallery_client.values.policies import Weighting
 
 RATE = click.FloatRange(0.0, 1.0, min_open=True, max_open=True)
 EMBEDDINGS = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -48,6 +49,7 @@ Examples:
   ersgallery calibrate gamma staff
   ersgallery calibrate gamma staff --far 0.001 --far 0.0001 --apply
   ersgallery calibrate gamma staff --faces labelled.npz      (arrays "embedding" and "subject")
+  ersgallery calibrate gamma staff --sets 10 --apply         (a gallery searched by templates)
 """
 )
 @click.argument("gallery")
@@ -55,6 +57,14 @@ Examples:
 @click.option("--far", "fars", type=RATE, multiple=True, help="A false accept rate; may be repeated.")
 @click.option("--gamma", "gammas", type=GATE, multiple=True, help="A gamma to try; may be repeated.")
 @click.option("--pick-far", type=RATE, help="The FAR at which gamma is picked, one of --far.")
+@click.option(
+    "--sets",
+    "set_faces",
+    type=click.IntRange(1, 1000),
+    metavar="FACES",
+    help="Compare templates of up to so many faces of one person: a gamma that gates a template's ERS.",
+)
+@click.option("--weighting", type=WEIGHTING, help="With --sets: of a template's faces.  [default: the gallery's]")
 @apply_option
 @json_option
 @pass_session
@@ -65,6 +75,8 @@ def gamma(
     fars: tuple[float, ...],
     gammas: tuple[float, ...],
     pick_far: float | None,
+    set_faces: int | None,
+    weighting: str | None,
     apply: bool,
 ) -> None:
     """Measure FRR at several FARs under several gammas over all pairs of faces, and pick a gamma for GALLERY.
@@ -72,9 +84,20 @@ def gamma(
     The pick is the smallest gamma that cannot be told from the best. Clean faces alone show no need of a gate and give
     0: give faces such as the cameras will send, poor ones among them. A pick of 0 is shown and never applied.
     """
+    if weighting and set_faces is None:
+        raise click.UsageError("--weighting needs --sets: single faces have no weights")
     given: dict[str, Any] = {} if faces is None else _labelled(faces)
     with session.client() as client:
-        begun = client.calibrate_gamma(gallery, fars=fars, gammas=gammas, pick_far=pick_far, apply=apply, **given)
+        begun = client.calibrate_gamma(
+            gallery,
+            fars=fars,
+            gammas=gammas,
+            pick_far=pick_far,
+            apply=apply,
+            set_faces=set_faces or 0,
+            set_weighting=Weighting(weighting.upper()) if weighting else Weighting.UNSPECIFIED,
+            **given,
+        )
         _show(session, client, begun)
 
 
@@ -110,6 +133,7 @@ def tau(
 
 def render_gamma(found: GammaCalibration) -> RenderableType:
     """Return a trade for people."""
+    counts = f"{found.faces}, {found.identities} with a genuine pair"
     pick = fields(
         [
             ("gamma", found.gamma),
@@ -118,14 +142,19 @@ def render_gamma(found: GammaCalibration) -> RenderableType:
             ("FRR saved by it", _interval(found.gain)),
             ("supported by the data", found.supported),
             ("rule", found.rule),
-            ("faces, identities", f"{found.faces}, {found.identities} with a genuine pair"),
+            *_chosen_on(found),
+            ("faces, identities" if not found.set_faces else "templates, identities", counts),
             ("pairs", f"{found.genuine_pairs} genuine, {found.impostor_pairs} impostor"),
             *_applied(found.application),
         ],
         title="gamma",
     )
     fars = [cell.far for cell in found.rows[0].cells] if found.rows else []
-    columns = ["gamma#", "faces UNSURE#", *(f"FRR at FAR {far:g}#" for far in fars)]
+    columns = [
+        "gamma#",
+        "templates UNSURE#" if found.set_faces else "faces UNSURE#",
+        *(f"FRR at FAR {far:g}#" for far in fars),
+    ]
     rows = [
         (
             row.gamma,
@@ -171,6 +200,13 @@ def _show(session: Session, client: GalleryClient, begun: Operation) -> None:
 def _labelled(path: Path) -> dict[str, Any]:
     found = read_labelled(path)
     return {"faces": found.embeddings, "subjects": found.subjects}
+
+
+def _chosen_on(found: GammaCalibration) -> list[tuple[str, Any]]:
+    if not found.set_faces:
+        return []
+    sets = f"templates of up to {found.set_faces} faces, weighting {found.set_weighting.value.lower()}"
+    return [("chosen on", f"{sets}: it gates a template's ERS, not a single face's")]
 
 
 def _applied(application: Application | None) -> list[tuple[str, Any]]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from ersgallery_index import Representation
 from ersgallery_index.calibration import CalibrationFailed
-from ersgallery_index.evaluation.pairs import fewer
 from ersgallery_index.evaluation.rates import Rate, rate_of
 from ersgallery_index.sums import Float64
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from ersgallery_server.evaluation.measuring import (
     faces_of,
     figure,
     frr_cells,
+    reduction,
     share_of,
     unmeasured,
     verify,
@@ -78,7 +78,7 @@ def clean_pairs(bench: Bench) -> Table:
                 figure(_rate(gated - plain)),
                 figure(_rate(answered - plain)),
                 None,
-                *(figure(fewer(old, new), digits=1) for old, new in zip(off.points, on.points, strict=True)),
+                *reduction(off, on),
             ),
         ),
         source="table 10",

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from ersgallery_index import Derivation, Representation, Template, Weighting, represent_templates
-from ersgallery_index.evaluation.open_set import RANKS, fnir_at, rank_error, search_all
-from ersgallery_index.evaluation.pairs import Verification, fewer
-from ersgallery_index.evaluation.rates import rate_of, wilson
+from ersgallery_index.evaluation.open_set import RANKS, FnirDraws, fnir_at, rank_error, search_all
+from ersgallery_index.evaluation.pairs import Verification
+from ersgallery_index.evaluation.rates import share_fewer, wilson
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
 from ersgallery_server.evaluation.failures import NotMeasurable
-from ersgallery_server.evaluation.measuring import TAU_OF_TEST, figure, frr_cells, unmeasured, verify
+from ersgallery_server.evaluation.measuring import TAU_OF_TEST, figure, frr_cells, reduction, unmeasured, verify
 from ersgallery_server.evaluation.plan import Part, Role
-from ersgallery_server.evaluation.tables import Chart, Entry, Figure, Series, Table
+from ersgallery_server.evaluation.tables import Chart, Entry, Series, Table
 
 FARS = (1e-5, 1e-4, 1e-3, 1e-2)
 _RANKS = (1, 5)
@@ -127,10 +127,6 @@ def _verify(bench: Bench, sets: _Sets, faces: Representation) -> tuple[Verificat
     return verify(bench, _part(faces, pairs), sets.people[pairs], (0.0, bench.profile.gamma), FARS)
 
 
-def _fewer(before: Verification, after: Verification) -> list[Figure]:
-    return [figure(fewer(old, new), digits=1) for old, new in zip(before.points, after.points, strict=True)]
-
-
 def _verification(bench: Bench, trades: Mapping[_Pooling, tuple[Verification, ...]], note: tuple[str, ...]) -> Table:
     average = trades[_AVERAGE][0]
     weighted, gated = trades[_ERS]
@@ -138,8 +134,8 @@ def _verification(bench: Bench, trades: Mapping[_Pooling, tuple[Verification, ..
         ("average pooling", *frr_cells(average)),
         ("ERS weighting (square)", *frr_cells(weighted)),
         ("ERS weighting, sets below gamma UNSURE", *frr_cells(gated)),
-        ("fewer errors by ERS weighting", *_fewer(average, weighted)),
-        ("fewer errors by ERS weighting and gate", *_fewer(average, gated)),
+        ("fewer errors by ERS weighting", *reduction(average, weighted)),
+        ("fewer errors by ERS weighting and gate", *reduction(average, gated)),
     ]
     return Table(
         key="T2",
@@ -170,7 +166,7 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
     rows: list[tuple[Entry, ...]] = []
     lines: list[Series] = []
     ranked: list[Series] = []
-    first: list[NDArray[np.float64]] = []
+    first: list[FnirDraws] = []
     non_mated = 0
     for name, (pooling, gate) in arms.items():
         faces = pooled[pooling]
@@ -185,15 +181,12 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
         at = [fnir_at(found, fpir, bench.plan.resamples, bench.plan.seed) for fpir in bench.plan.fpirs]
         ranks = [wilson(int(missed.sum()), len(missed)) for missed in rank_error(found, _RANKS)]
         rows.append((name, *(figure(each.rate) for each in at), *(figure(rate) for rate in ranks)))
-        first = first or [each.drawn for each in at]
+        first = first or at
         if name != "average pooling":
-            saved = [1.0 - each.drawn / np.maximum(base, 1e-9) for each, base in zip(at, first, strict=True)]
-            change = [
-                figure(
-                    rate_of(1.0 - each.rate.value / _value(rows[0][column + 1]), drawn, supported=each.rate.supported)
-                )
-                for column, (each, drawn) in enumerate(zip(at, saved, strict=True))
-            ]
+            saved = (
+                share_fewer(base.rate, base.drawn, each.rate, each.drawn) for base, each in zip(first, at, strict=True)
+            )
+            change = [None if rate is None else figure(rate) for rate in saved]
             rows.append((f"fewer errors by {name}", *change, None, None))
         points = [10 ** (-exponent / 4) for exponent in range(1, 13)]
         lines.append(
@@ -225,10 +218,6 @@ def _search(bench: Bench, sets: _Sets, pooled: Mapping[_Pooling, Representation]
             Chart("cmc", "Mated sets found among the first k (CMC)", "k", "share found", tuple(ranked)),
         ),
     )
-
-
-def _value(entry: Entry) -> float:
-    return max(entry.value, 1e-9) if isinstance(entry, Figure) else 1.0
 
 
 def _weightings(trades: Mapping[_Pooling, tuple[Verification, ...]], note: tuple[str, ...]) -> Table:

@@ -6,7 +6,7 @@ import numpy as np
 from ersgallery_index import Representation
 from ersgallery_index.calibration import auc
 from ersgallery_index.calibration.gamma import gamma_trade
-from ersgallery_index.evaluation.pairs import fewer, verify_pairs
+from ersgallery_index.evaluation.pairs import verify_pairs
 from numpy.typing import NDArray
 
 from ersgallery_server.evaluation.bench import Bench
@@ -14,9 +14,9 @@ from ersgallery_server.evaluation.measuring import (
     TAU_OF_TEST,
     as_quality,
     faces_of,
-    figure,
     frr_cells,
     gated_by,
+    reduction,
     verify,
 )
 from ersgallery_server.evaluation.plan import Part, Role
@@ -40,8 +40,7 @@ def _mixed(bench: Bench) -> Table:
     measures = _measures(bench)
     off, ers = verify(bench, faces, people, (0.0, bench.profile.gamma), bench.plan.fars)
     rows: list[tuple[Entry, ...]] = [("no gate", *frr_cells(off)), ("ERS", *frr_cells(ers))]
-    saved = [fewer(old, new) for old, new in zip(off.points, ers.points, strict=True)]
-    rows.append(("fewer false rejects by ERS", *(figure(each, digits=1) for each in saved)))
+    rows.append(("fewer false rejects by ERS", *reduction(off, ers)))
     lines = {"no gate": _det(faces, people, 0.0), "ERS": _det(faces, people, bench.profile.gamma)}
     for name, (values, threshold) in measures.items():
         quality, gate = _on_ranks(values[mixed], threshold)

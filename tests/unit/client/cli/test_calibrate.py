@@ -84,6 +84,23 @@ def test_gamma_is_shown_with_the_whole_trade(invoke: Invoke, wire: WireServer, t
         assert words in result.stdout
 
 
+def test_gamma_on_sets_says_what_it_gates(invoke: Invoke, wire: WireServer) -> None:
+    cells = [pb.GammaTradeCell(far=0.01, frr=FIGURE)]
+    rows = [pb.GammaTradeRow(gamma=0.5, cells=cells)]
+    found = pb.GammaCalibration(gamma=0.5, rows=rows, set_faces=5, set_weighting=face_pb.WEIGHTING_TOP_1)
+    wire.answer("CalibrateGamma", pb.CalibrateGammaResponse(operation=BEGUN))
+    wire.answer("WaitOperation", done(gamma=found))
+    result = invoke("calibrate", "gamma", "staff", "--sets", "5", "--weighting", "top_1")
+    assert result.exit_code == 0, result.output
+    sent = wire.received[0]
+    assert isinstance(sent, pb.CalibrateGammaRequest)
+    assert (sent.set_faces, sent.set_weighting) == (5, face_pb.WEIGHTING_TOP_1)
+    assert "templates of up to 5 faces, weighting top_1: it gates a template's ERS" in result.stdout
+    refused = invoke("calibrate", "gamma", "staff", "--weighting", "top_1")
+    assert refused.exit_code == 2
+    assert "--weighting needs --sets" in refused.stderr
+
+
 def test_a_failed_calibration_ends_with_its_sentence(invoke: Invoke, wire: WireServer) -> None:
     wire.answer("CalibrateTau", pb.CalibrateTauResponse(operation=BEGUN))
     wire.answer(

@@ -106,17 +106,19 @@ def test_gammas_come_from_the_faces_own_ers_where_none_are_asked_for() -> None:
     assert 0.7 < gammas[-1] < 1.0
 
 
-def test_progress_counts_blocks_and_may_end_the_work() -> None:
+def test_progress_counts_blocks_then_identities_and_may_end_the_work() -> None:
     faces, identities = people(10, 2)
     seen: list[tuple[int, int]] = []
     gamma_trade(faces, identities, gammas=(0.0,), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 1)]
+    assert seen == [(1, 1), (0, 10), (10, 10)]
+    for last in seen:
 
-    def stop(_done: int, _total: int) -> None:
-        raise KeyboardInterrupt
+        def stop(done: int, total: int, last: tuple[int, int] = last) -> None:
+            if (done, total) == last:
+                raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        gamma_trade(faces, identities, gammas=(0.0,), progress=stop)
+        with pytest.raises(KeyboardInterrupt):
+            gamma_trade(faces, identities, gammas=(0.0,), progress=stop)
 
 
 def refused(faces: Representation, identities: Ids, **options: object) -> str:

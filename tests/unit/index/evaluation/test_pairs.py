@@ -100,10 +100,12 @@ def test_one_alike_pair_of_two_people_makes_the_interval_wide() -> None:
 def test_fewer_errors_come_with_the_interval_of_the_same_draws() -> None:
     faces, people = people_of(60, 4)
     off, on = (each.points[0] for each in verify_pairs(faces, people, gammas=(0.0, 0.5), fars=(0.01,), resamples=50))
-    saved = fewer(off, on)
+    saved, none = fewer(off, on), fewer(off, off)
+    assert saved is not None
+    assert none is not None
     assert saved.value == pytest.approx(1 - on.frr.value / off.frr.value)
     assert (saved.low, saved.high) == pytest.approx(tuple(np.quantile(1 - on.drawn / off.drawn, (0.025, 0.975))))
-    assert fewer(off, off).low == fewer(off, off).high == 0.0
+    assert none.low == none.high == 0.0
 
 
 def test_what_has_no_answer_is_refused_with_a_stable_reason() -> None:

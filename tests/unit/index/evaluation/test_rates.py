@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ersgallery_index.evaluation.rates import by_people, draw_people, wilson
+from ersgallery_index.evaluation.rates import by_people, draw_people, share_fewer, wilson
 from scipy.stats import binomtest
 
 
@@ -51,3 +51,15 @@ def test_no_error_at_all_still_has_an_interval_of_as_many_trials_as_people() -> 
     every = by_people(np.ones(200, np.bool_), people, 20, np.random.default_rng(0))
     assert (none.value, none.low, none.high, none.supported) == (0.0, 0.0, wilson(0, 50).high, False)
     assert (every.value, every.low, every.high, every.supported) == (1.0, wilson(50, 50).low, 1.0, True)
+
+
+def test_no_error_before_cannot_become_fewer() -> None:
+    before, after = wilson(0, 50), wilson(3, 50)
+    assert share_fewer(before, np.array([0.0, 0.0]), after, np.array([0.1, 0.2])) is None
+
+
+def test_resamples_without_an_error_before_say_nothing() -> None:
+    before, after = wilson(20, 100), wilson(10, 100)
+    saved = share_fewer(before, np.array([0.0, 0.2, 0.4]), after, np.array([0.1, 0.1, 0.2]))
+    assert saved is not None
+    assert (saved.value, saved.low, saved.high, saved.supported) == (0.5, 0.5, 0.5, True)

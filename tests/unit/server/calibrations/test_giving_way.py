@@ -29,7 +29,7 @@ class Owner:
     def clock(self) -> Clock:
         return Clock(lambda: self.now_s, self._sleep)
 
-    def ask(self, work: Callable[[Any], Any], _call: Call) -> Any:
+    def ask(self, work: Callable[[Any], Any], _call: Call, /) -> Any:
         if self.refusals:
             self.refusals -= 1
             raise Overloaded("gallery g", 1)

@@ -150,3 +150,13 @@ def test_a_share_of_probes_draws_their_people(small_bench: Bench) -> None:
     widths = [(each.high or 0.0) - (each.low or 0.0) for each in (drawn, alone)]
     assert widths[0] > 3 * widths[1]
     assert share_of(small_bench, np.zeros(0, np.bool_), np.zeros(0, np.int64), "test") is None
+
+
+def test_a_reduction_of_no_errors_is_an_empty_cell(small_bench: Bench) -> None:
+    faces = small_bench.corpus
+    centres = np.random.default_rng(0).normal(size=(len(faces.people), faces.dimension))
+    alike = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    derived = replace(small_bench.derived, vectors=alike[faces.identities].astype(np.float32))
+    rows = table_of(measured(replace(small_bench, derived=derived), ("single",)), "T10").rows
+    assert all(isinstance(cell, Figure) and cell.value == 0.0 for cell in rows[0][4:])
+    assert rows[2][4:] == (None, None)

@@ -90,7 +90,7 @@ def test_a_refusal_for_want_of_a_cluster_says_how_many_people_would_do() -> None
     with pytest.raises(CalibrationFailed) as caught:
         calibrate("mine", material, BuildPlan())
     assert caught.value.reason == "NO_UI_CLUSTER"
-    assert "55 degraded faces were clustered with those of 110 people" in str(caught.value)
+    assert "110 people make the profile, with 55 degraded faces; about 1000 are wanted" in str(caught.value)
     for said in (f"{enough_people()} people", "--degraded-share is left out", "--wild"):
         assert said in str(caught.value)
 
@@ -105,7 +105,7 @@ def test_crops_from_the_wild_without_a_cluster_are_advised_on_as_such() -> None:
 
 def test_more_faces_are_not_advised_where_there_are_enough_or_where_they_would_not_help() -> None:
     found = str(advised(CalibrationFailed("NO_UI_CLUSTER", "none stands out"), ENOUGH, 3000))
-    assert found.startswith("none stands out. 1000 degraded faces")
+    assert found.startswith("none stands out. 3000 people make the profile, with 1000 degraded faces")
     assert "--severity" in found
     assert f"{enough_people()} people" not in found
     chained = CalibrationFailed("CHAINED", "ordinary people are in it")
