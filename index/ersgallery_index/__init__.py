@@ -15,7 +15,18 @@ from ersgallery_index.errors import (
 )
 from ersgallery_index.hits import merge_hits
 from ersgallery_index.identification import DECISIONS, Identifications, identify, reasons_of
-from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexRows, Scores, Side, Snapshot, VectorIndex
+from ersgallery_index.interface import (
+    By,
+    FloatRows,
+    Hits,
+    Ids,
+    IndexKind,
+    IndexRows,
+    Scores,
+    Side,
+    Snapshot,
+    VectorIndex,
+)
 from ersgallery_index.policy import MAX_CANDIDATES, Policy
 from ersgallery_index.recognizability import Derivation, Derived, Profile
 from ersgallery_index.representation import Representation, represent, represent_templates
@@ -47,6 +58,7 @@ __all__ = [
     "Identification",
     "Identifications",
     "Ids",
+    "IndexKind",
     "IndexRows",
     "InvalidEmbedding",
     "InvalidPolicy",

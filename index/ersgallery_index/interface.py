@@ -101,6 +101,11 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def capacity(self) -> int | None:
+        """How many faces fit in the memory there is, those that are there included; None: nobody knows."""
+        ...
+
+    @property
     def device(self) -> str:
         """Where the rows are: `cpu` or `cuda:N`."""
         ...
@@ -135,6 +140,9 @@ class VectorIndex(Protocol):
         more. The answer to a probe does not depend on the others of its batch.
         """
         ...
+
+    def require_room(self, faces: int) -> None:
+        """Raise DeviceFull unless so many more faces fit; any thread may ask, before it promises to add them."""
 
     def subject_faces(self, subject_id: int) -> Snapshot:
         """Return the rows of one subject (empty when it has none)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
-from ersgallery_index import Policy, Profile, Weighting
+from ersgallery_index import IndexKind, Policy, Profile, Weighting
 from numpy.typing import NDArray
 
 Metadata = Mapping[str, str]
@@ -57,7 +57,7 @@ class ProfileVersion:
 class GallerySettings:
     """What the caller chose for a gallery. None stands for a default: gamma the profile's, gamma_gallery as gamma.
 
-    tau_subjects: the number of subjects that tau was chosen for; None: unknown.
+    tau_subjects: the number of subjects that tau was chosen for; None: unknown. index_kind changes no answer.
     """
 
     tau: float
@@ -73,6 +73,7 @@ class GallerySettings:
     template_weighting: Weighting = Weighting.SQUARE
     template_media_pooling: bool = False
     tau_subjects: int | None = None
+    index_kind: IndexKind = IndexKind.AUTO
 
     def policy(self, profile: Profile) -> Policy:
         """Return the gates and thresholds in force under a profile."""

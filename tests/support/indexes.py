@@ -19,7 +19,8 @@ SMALL_WIDEST = 32
 class AddOnlyBackend:
     """Segments whose rows are copied into FAISS indexes that are only added to, as a GPU's are.
 
-    Removed rows stay in the copies, so this proves on a CPU the logic that a GPU relies on. room: rows that fit.
+    Removed rows stay in the copies, so this proves on a CPU the logic that a GPU relies on. room: rows that fit;
+    promised: rows that it says would fit.
     """
 
     def __init__(self, segment_rows: int = SMALL_SEGMENTS, widest: int = SMALL_WIDEST, room: int = 1 << 40) -> None:
@@ -28,6 +29,7 @@ class AddOnlyBackend:
         self.code_rows = None
         self.widest = widest
         self.room = room
+        self.promised = 1 << 40
 
     def open_proposer(self, dimension: int) -> Proposer:
         return CopyProposer(cpu_flat_index(dimension), SoleUse(), lambda rows: self.require_room(rows, dimension))
@@ -35,6 +37,9 @@ class AddOnlyBackend:
     def require_room(self, rows: int, dimension: int) -> None:  # noqa: ARG002  (the protocol's)
         if rows > self.room:
             raise DeviceFull(f"{rows} rows do not fit")
+
+    def free_rows(self, dimension: int) -> int:  # noqa: ARG002  (the protocol's)
+        return self.promised
 
 
 class CodedBackend(CpuBackend):

@@ -10,13 +10,14 @@ from ersgallery_client.surface import Calls, Paged, Unary
 from ersgallery_client.values.galleries import Gallery
 from ersgallery_client.values.policies import (
     UNSET,
+    IndexKind,
     LowErsPolicy,
     SeveralFacesPolicy,
     SubjectSearch,
     Unset,
     Weighting,
 )
-from ersgallery_client.wire.enums import LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
+from ersgallery_client.wire.enums import INDEX_KIND, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
 from ersgallery_client.wire.galleries import read_gallery
 from ersgallery_client.wire.names import gallery_name, profile_name
 
@@ -42,6 +43,7 @@ class GalleryCalls(Calls):
         template_weighting: Weighting = Weighting.UNSPECIFIED,
         template_media_pooling: bool = False,
         tau_subjects: int | None = None,
+        index_kind: IndexKind = IndexKind.UNSPECIFIED,
         display_name: str = "",
     ) -> Call[Gallery]:
         """Make an empty gallery.
@@ -50,6 +52,7 @@ class GalleryCalls(Calls):
         version. tau: similarity from which the best candidate is a MATCH. gamma: None for the profile's.
         gamma_gallery: None for gamma. subject_search: TEMPLATE finds subjects by the template of all their faces, made
         with template_weighting and template_media_pooling. tau_subjects: the number of subjects tau was chosen for.
+        index_kind: how faces are searched, which changes no answer.
         Raises GalleryExists, ProfileNotFound, InvalidRequest.
         """
         settings = gallery_pb2.Gallery(
@@ -66,6 +69,7 @@ class GalleryCalls(Calls):
             template_weighting=WEIGHTING.write(template_weighting),
             template_media_pooling=template_media_pooling,
             tau_subjects=tau_subjects,
+            index_kind=INDEX_KIND.write(index_kind),
             display_name=display_name,
         )
         request = pb.CreateGalleryRequest(gallery_id=gallery, gallery=settings)
@@ -109,15 +113,16 @@ class GalleryCalls(Calls):
         template_weighting: Weighting | Unset = UNSET,
         template_media_pooling: bool | Unset = UNSET,
         tau_subjects: int | Unset | None = UNSET,
+        index_kind: IndexKind | Unset = UNSET,
         display_name: str | Unset = UNSET,
         etag: str = "",
     ) -> Call[Gallery]:
         """Change the given settings; None puts one back to its default.
 
-        gamma, gamma_gallery, tau and margin hold for the next search; a new profile, enhance_features, subject_search
-        or way of making templates re-scores and rebuilds first. etag: where given, must be the present one. Raises
-        GalleryNotFound, EtagMismatch, ProfileNotFound, ProfileModelMismatch, InvalidRequest; ValueError where nothing
-        is given.
+        gamma, gamma_gallery, tau, margin and index_kind hold for the next search; a new profile, enhance_features,
+        subject_search or way of making templates re-scores and rebuilds first. etag: where given, must be the present
+        one. Raises GalleryNotFound, EtagMismatch, ProfileNotFound, ProfileModelMismatch, InvalidRequest; ValueError
+        where nothing is given.
         """
         fields = given(
             {
@@ -140,6 +145,7 @@ class GalleryCalls(Calls):
                 else WEIGHTING.write(template_weighting),
                 "template_media_pooling": template_media_pooling,
                 "tau_subjects": tau_subjects,
+                "index_kind": index_kind if isinstance(index_kind, Unset) else INDEX_KIND.write(index_kind),
                 "display_name": display_name,
             }
         )

@@ -7,6 +7,7 @@ from datetime import datetime
 from ersgallery_client.values.policies import (
     EffectivePolicy,
     GalleryWarning,
+    IndexKind,
     LowErsPolicy,
     SeveralFacesPolicy,
     SubjectSearch,
@@ -34,11 +35,16 @@ class GalleryCounts:
 
 @dataclass(frozen=True, slots=True)
 class IndexDescription:
-    """The index that answers: its kind, where it runs (`cpu`, `cuda:N`) and what a score is worth."""
+    """The index that answers: its kind, where it runs (`cpu`, `cuda:N`) and what a score is worth.
+
+    kind: `exact` or `fast`. capacity_faces: with a gallery, how many faces fit into the server's memory, those that are
+    there included; None where unknown.
+    """
 
     kind: str
     device: str
     precision: str
+    capacity_faces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,9 @@ class Gallery:
 
     profile: with version, such as `sface@1`. gamma, gamma_gallery, margin: as set, None for the default; `effective`
     has what is in force. subject_search: by what subjects are found; template_weighting and template_media_pooling say
-    how templates are made. tau_subjects: the number of subjects that tau was chosen for, None where unknown. revision:
-    grows with every change. etag: for updates that must not overwrite another's.
+    how templates are made. tau_subjects: the number of subjects that tau was chosen for, None where unknown.
+    index_kind: as set; `index` has what answers. revision: grows with every change. etag: for updates that must not
+    overwrite another's.
     """
 
     id: str
@@ -68,6 +75,7 @@ class Gallery:
     template_weighting: Weighting
     template_media_pooling: bool
     tau_subjects: int | None
+    index_kind: IndexKind
     warnings: tuple[GalleryWarning, ...]
     effective: EffectivePolicy
     counts: GalleryCounts

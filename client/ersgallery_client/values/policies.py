@@ -20,6 +20,18 @@ class SubjectSearch(enum.StrEnum):
     TEMPLATE = "TEMPLATE"
 
 
+class IndexKind(enum.StrEnum):
+    """How faces are searched; answers are the same. UNSPECIFIED is AUTO: EXACT for few faces, FAST for many.
+
+    FAST searches int8 codes first, several times faster and with a quarter more memory.
+    """
+
+    UNSPECIFIED = "UNSPECIFIED"
+    AUTO = "AUTO"
+    EXACT = "EXACT"
+    FAST = "FAST"
+
+
 class GalleryWarning(enum.StrEnum):
     """What should be looked at. OUTGREW_TAU: the gallery has more subjects than tau was chosen for."""
 

@@ -16,6 +16,7 @@ from ersgallery_client.values.enrollment import Disposition, EnrollmentReason, E
 from ersgallery_client.values.identification import Decision, UnsureReason
 from ersgallery_client.values.policies import (
     GalleryWarning,
+    IndexKind,
     LowErsPolicy,
     SeveralFacesPolicy,
     SubjectSearch,
@@ -60,6 +61,7 @@ ENROLLMENT_WARNING: Final = EnumPair(EnrollmentWarning, enrollment_service_pb2.E
 SEVERAL_FACES: Final = EnumPair(SeveralFacesPolicy, face_input_pb2.SeveralFacesPolicy)
 LOW_ERS: Final = EnumPair(LowErsPolicy, gallery_pb2.LowErsPolicy)
 SUBJECT_SEARCH: Final = EnumPair(SubjectSearch, gallery_pb2.SubjectSearch)
+INDEX_KIND: Final = EnumPair(IndexKind, gallery_pb2.IndexKind)
 GALLERY_WARNING: Final = EnumPair(GalleryWarning, gallery_pb2.GalleryWarning)
 WEIGHTING: Final = EnumPair(Weighting, face_input_pb2.Weighting)
 OPERATION_KIND: Final = EnumPair(OperationKind, calibration_service_pb2.OperationKind)

@@ -4,7 +4,7 @@ from ersgallery.v1 import gallery_pb2 as pb
 
 from ersgallery_client.values.galleries import Face, Gallery, GalleryCounts, IndexDescription, Subject
 from ersgallery_client.values.policies import EffectivePolicy
-from ersgallery_client.wire.enums import GALLERY_WARNING, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
+from ersgallery_client.wire.enums import GALLERY_WARNING, INDEX_KIND, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
 from ersgallery_client.wire.names import last_part, split_face, split_subject
 from ersgallery_client.wire.recognizability import read_recognizability
 from ersgallery_client.wire.times import read_time
@@ -30,6 +30,7 @@ def read_gallery(message: pb.Gallery) -> Gallery:
         template_weighting=WEIGHTING.read(message.template_weighting),
         template_media_pooling=message.template_media_pooling,
         tau_subjects=message.tau_subjects if message.HasField("tau_subjects") else None,
+        index_kind=INDEX_KIND.read(message.index_kind),
         warnings=tuple(GALLERY_WARNING.read(warning) for warning in message.warnings),
         effective=read_effective_policy(message.effective),
         counts=_read_counts(message.counts),
@@ -53,7 +54,12 @@ def read_effective_policy(message: pb.EffectivePolicy) -> EffectivePolicy:
 
 def read_index(message: pb.IndexDescription) -> IndexDescription:
     """Return which index answers."""
-    return IndexDescription(kind=message.kind, device=message.device, precision=message.precision)
+    return IndexDescription(
+        kind=message.kind,
+        device=message.device,
+        precision=message.precision,
+        capacity_faces=message.capacity_faces if message.HasField("capacity_faces") else None,
+    )
 
 
 def _read_counts(message: pb.GalleryCounts) -> GalleryCounts:

@@ -73,6 +73,12 @@ class ExactIndex:
         return sum(block.stop - block.start for segment in self._segments() for block in segment.blocks)
 
     @property
+    def capacity(self) -> int | None:
+        """How many faces fit, those that are there included; None: nobody knows."""
+        free = self._backend.free_rows(self._dimension)
+        return None if free is None else self._passing.alive + self._below.alive + free
+
+    @property
     def device(self) -> str:
         """Where the rows are searched."""
         return self._backend.name
@@ -173,6 +179,12 @@ class ExactIndex:
         """Search by codes or not from now on: codes are made behind the searches, block by block."""
         self._kind = kind
         self._follow()
+
+    def require_room(self, faces: int) -> None:
+        """Raise DeviceFull unless so many more faces fit; any thread may ask."""
+        free = self._backend.free_rows(self._dimension)
+        if free is not None and faces > free:
+            raise DeviceFull(f"{self.device} has memory for {free} more faces of this gallery, not for {faces}")
 
     def settle(self) -> None:
         """Wait for the codes that are being made."""

@@ -33,6 +33,10 @@ class GpuBackend:
         """Raise DeviceFull unless so many more rows fit."""
         self._require_bytes(rows * dimension * 4)
 
+    def free_rows(self, dimension: int) -> int:
+        """Return how many more rows fit."""
+        return max(0, free_bytes(self._ordinal) - _SPARE_BYTES) // (dimension * 4)
+
     def _require_bytes(self, wanted: int) -> None:
         free = free_bytes(self._ordinal)
         if wanted + _SPARE_BYTES > free:

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from ersgallery_index.backends.faiss_library import FlatIndex, nearest_rows, use_one_thread
 from ersgallery_index.backends.int8_library import int8_works
+from ersgallery_index.backends.memory import available_bytes
 from ersgallery_index.interface import FloatRows
+
+_SPARE_BYTES = 256 << 20
+"""Left free for batches under way and for the rest of the process."""
+
+_FACE_BYTES = 80
+"""What a face takes beside its vector: ids, ERS and where it is."""
+
+_CODE_BYTES = 8
+"""What a face's codes take beside one byte for each number: scale and margin."""
 
 _RUN_ROWS = 16384
 """So that the cores share even a segment."""
@@ -70,6 +80,10 @@ class Backend(Protocol):
     def require_room(self, rows: int, dimension: int) -> None:
         """Raise DeviceFull unless so many more rows fit."""
 
+    def free_rows(self, dimension: int) -> int | None:
+        """Return how many more rows fit; None: nobody knows."""
+        ...
+
 
 class HostProposer:
     """Multiplies the host's own rows: no copy, and overwritten rows count at once."""
@@ -98,7 +112,13 @@ class CpuBackend:
         return HostProposer()
 
     def require_room(self, rows: int, dimension: int) -> None:
-        """Leave host memory to the operating system."""
+        """Leave rows that were promised a place to the operating system, which has the last word on host memory."""
+
+    def free_rows(self, dimension: int) -> int | None:
+        """Return how many more rows fit beside what the rest of the process needs; None: nobody knows."""
+        free = available_bytes()
+        codes = dimension + _CODE_BYTES if self.code_rows else 0
+        return None if free is None else max(0, free - _SPARE_BYTES) // (4 * dimension + codes + _FACE_BYTES)
 
 
 class CopyProposer:

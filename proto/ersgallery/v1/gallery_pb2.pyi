@@ -73,6 +73,38 @@ no gate changes the template.
 """
 global___SubjectSearch = SubjectSearch
 
+class _IndexKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _IndexKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_IndexKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    INDEX_KIND_UNSPECIFIED: _IndexKind.ValueType  # 0
+    """AUTO."""
+    INDEX_KIND_AUTO: _IndexKind.ValueType  # 1
+    """EXACT for few faces and FAST for many; IndexDescription.kind has what answers."""
+    INDEX_KIND_EXACT: _IndexKind.ValueType  # 2
+    """Every float32 number is multiplied."""
+    INDEX_KIND_FAST: _IndexKind.ValueType  # 3
+    """int8 codes of all faces are multiplied, which is several times faster and takes a quarter more memory; the few faces
+    that the codes' error bound leaves in doubt are then scored exactly. On a CPU only: on a GPU it is as EXACT.
+    """
+
+class IndexKind(_IndexKind, metaclass=_IndexKindEnumTypeWrapper):
+    """How faces are searched. All kinds give the same answers: scores and decisions are always exact."""
+
+INDEX_KIND_UNSPECIFIED: IndexKind.ValueType  # 0
+"""AUTO."""
+INDEX_KIND_AUTO: IndexKind.ValueType  # 1
+"""EXACT for few faces and FAST for many; IndexDescription.kind has what answers."""
+INDEX_KIND_EXACT: IndexKind.ValueType  # 2
+"""Every float32 number is multiplied."""
+INDEX_KIND_FAST: IndexKind.ValueType  # 3
+"""int8 codes of all faces are multiplied, which is several times faster and takes a quarter more memory; the few faces
+that the codes' error bound leaves in doubt are then scored exactly. On a CPU only: on a GPU it is as EXACT.
+"""
+global___IndexKind = IndexKind
+
 class _GalleryWarning:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -124,6 +156,7 @@ class Gallery(google.protobuf.message.Message):
     TEMPLATE_MEDIA_POOLING_FIELD_NUMBER: builtins.int
     TAU_SUBJECTS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
+    INDEX_KIND_FIELD_NUMBER: builtins.int
     name: builtins.str
     """galleries/{gallery}; {gallery} is 1 to 63 of a-z, 0-9 and "-", and begins with a letter."""
     display_name: builtins.str
@@ -168,6 +201,8 @@ class Gallery(google.protobuf.message.Message):
     """
     tau_subjects: builtins.int
     """The number of subjects that tau was chosen for; at least 1. Unset: unknown."""
+    index_kind: global___IndexKind.ValueType
+    """How faces are searched. It changes no answer; a change takes effect behind the searches, without a rebuild."""
     @property
     def effective(self) -> global___EffectivePolicy:
         """Output only: the gates in force, with defaults filled in."""
@@ -220,9 +255,10 @@ class Gallery(google.protobuf.message.Message):
         template_media_pooling: builtins.bool = ...,
         tau_subjects: builtins.int | None = ...,
         warnings: collections.abc.Iterable[global___GalleryWarning.ValueType] | None = ...,
+        index_kind: global___IndexKind.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "effective", b"effective", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "margin", b"margin", "tau", b"tau", "tau_subjects", b"tau_subjects", "update_time", b"update_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "dimension", b"dimension", "display_name", b"display_name", "effective", b"effective", "enhance_features", b"enhance_features", "etag", b"etag", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "low_ers", b"low_ers", "margin", b"margin", "model", b"model", "name", b"name", "profile", b"profile", "revision", b"revision", "several_faces", b"several_faces", "store_images", b"store_images", "subject_search", b"subject_search", "tau", b"tau", "tau_subjects", b"tau_subjects", "template_media_pooling", b"template_media_pooling", "template_weighting", b"template_weighting", "update_time", b"update_time", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "dimension", b"dimension", "display_name", b"display_name", "effective", b"effective", "enhance_features", b"enhance_features", "etag", b"etag", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "index_kind", b"index_kind", "low_ers", b"low_ers", "margin", b"margin", "model", b"model", "name", b"name", "profile", b"profile", "revision", b"revision", "several_faces", b"several_faces", "store_images", b"store_images", "subject_search", b"subject_search", "tau", b"tau", "tau_subjects", b"tau_subjects", "template_media_pooling", b"template_media_pooling", "template_weighting", b"template_weighting", "update_time", b"update_time", "warnings", b"warnings"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_gamma", b"_gamma"]) -> typing.Literal["gamma"] | None: ...
     @typing.overload
@@ -319,20 +355,28 @@ class IndexDescription(google.protobuf.message.Message):
     KIND_FIELD_NUMBER: builtins.int
     DEVICE_FIELD_NUMBER: builtins.int
     PRECISION_FIELD_NUMBER: builtins.int
+    CAPACITY_FACES_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """Kind, such as "exact"."""
+    """What answers at present: "exact" or "fast"."""
     device: builtins.str
     """Where it runs: "cpu" or "cuda:N"."""
     precision: builtins.str
     """What a score is worth, such as "exact-float64"."""
+    capacity_faces: builtins.int
+    """With a gallery: how many faces fit into the memory that the server has, those that are there included. Beyond it
+    enrolments are refused with DEVICE_FULL. Unset: unknown.
+    """
     def __init__(
         self,
         *,
         kind: builtins.str = ...,
         device: builtins.str = ...,
         precision: builtins.str = ...,
+        capacity_faces: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["device", b"device", "kind", b"kind", "precision", b"precision"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_capacity_faces", b"_capacity_faces", "capacity_faces", b"capacity_faces"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_capacity_faces", b"_capacity_faces", "capacity_faces", b"capacity_faces", "device", b"device", "kind", b"kind", "precision", b"precision"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_capacity_faces", b"_capacity_faces"]) -> typing.Literal["capacity_faces"] | None: ...
 
 global___IndexDescription = IndexDescription
 

@@ -160,7 +160,7 @@ class UpdateGalleryRequest(google.protobuf.message.Message):
     @property
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
         """Which of display_name, profile, gamma, gamma_gallery, tau, margin, enhance_features, several_faces, low_ers,
-        store_images, subject_search, template_weighting, template_media_pooling and tau_subjects change; a masked optional
+        store_images, subject_search, template_weighting, template_media_pooling, tau_subjects and index_kind change; a masked optional
         field that is unset goes back to its default. Empty: those that are set.
         """
 

@@ -155,7 +155,10 @@ class Gallery:
                     raise IndexBehind.before_commit(state.record.gallery_id) from None
 
     def _store_batch(self, batch: "_Batch", state: GalleryState, call: Call) -> EnrollmentReport | Replay:
-        """Score and store a batch as the gallery is in `state`; raises ProfileChanged where it no longer is."""
+        """Score and store a batch as the gallery is in `state`; raises ProfileChanged where it no longer is.
+
+        Raises DeviceFull, before anything is stored, where the index has no room.
+        """
         gate = state.policy.gamma_gallery
         plan = EnrollmentPlan(
             batch.items,
@@ -164,6 +167,7 @@ class Gallery:
             state.record.settings,
             gate,
         )
+        state.index.require_room(len(plan.faces))  # before the commit: a face that is stored must be searchable
         committed = self._commit(
             lambda transaction: transaction.enroll(
                 state.record.key,

@@ -7,6 +7,7 @@ import numpy as np
 from ersgallery_index import (
     Derivation,
     Identifications,
+    IndexKind,
     Policy,
     Representation,
     Template,
@@ -39,6 +40,7 @@ class Applied:
     profile: str
     derivation: Derivation
     policy: Policy
+    kind: IndexKind
     device: str
     precision: str
 
@@ -59,6 +61,7 @@ def applied_to(state: GalleryState, policy: Policy) -> Applied:
         profile=state.record.profile.reference,
         derivation=state.derivation,
         policy=policy,
+        kind=state.index.kind,
         device=state.index.device,
         precision=state.index.precision,
     )

@@ -43,6 +43,7 @@ def new_index(settings: GallerySettings, profile: Profile, device: str) -> Vecto
     gate = settings.policy(profile).gamma_gallery
     index = open_index(profile.dimension, device=device)
     index.set_gate(gate)
+    index.set_kind(settings.index_kind)
     return index
 
 
@@ -92,6 +93,7 @@ def change_settings(state: GalleryState, record: GalleryRecord) -> GalleryState:
     """Take new settings of the same profile and enhancement; they hold for the next search."""
     changed = replace(state, record=record)
     state.index.set_gate(changed.policy.gamma_gallery)
+    state.index.set_kind(record.settings.index_kind)
     return remove_faces(changed, NO_IDS, record.revision)
 
 

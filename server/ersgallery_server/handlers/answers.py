@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery.v1 import gallery_pb2 as gallery_pb
 from ersgallery.v1 import identification_service_pb2 as pb
-from ersgallery_index import Candidate, Identification, Policy, Recognizability, UnsureReason
+from ersgallery_index import Candidate, Identification, IndexKind, Policy, Recognizability, UnsureReason
 
 from ersgallery_server.gallery.inputs import AcquiredEmbedding
 from ersgallery_server.gallery.search import Applied, SearchAnswer
@@ -43,9 +43,13 @@ def effective_policy(policy: Policy) -> gallery_pb.EffectivePolicy:
     )
 
 
-def index_description(device: str, precision: str) -> gallery_pb.IndexDescription:
+def index_description(
+    kind: IndexKind, device: str, precision: str, capacity: int | None = None
+) -> gallery_pb.IndexDescription:
     """Return the message of an index."""
-    return gallery_pb.IndexDescription(kind="exact", device=device, precision=precision)
+    return gallery_pb.IndexDescription(
+        kind=kind.value.lower(), device=device, precision=precision, capacity_faces=capacity
+    )
 
 
 def applied(what: Applied) -> pb.Applied:
@@ -54,7 +58,7 @@ def applied(what: Applied) -> pb.Applied:
         revision=what.revision,
         profile=f"profiles/{what.profile}",
         policy=effective_policy(what.policy),
-        index=index_description(what.device, what.precision),
+        index=index_description(what.kind, what.device, what.precision),
     )
 
 

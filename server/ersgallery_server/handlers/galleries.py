@@ -5,6 +5,7 @@ from typing import Any
 
 from ersgallery.v1 import gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as pb
+from ersgallery_index import IndexKind
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import InvalidRequest
@@ -33,6 +34,12 @@ SUBJECT_SEARCH: Mapping[int, SubjectSearch] = {
     gallery_pb2.SUBJECT_SEARCH_BEST_FACE: SubjectSearch.BEST_FACE,
     gallery_pb2.SUBJECT_SEARCH_TEMPLATE: SubjectSearch.TEMPLATE,
 }
+INDEX_KIND: Mapping[int, IndexKind] = {
+    gallery_pb2.INDEX_KIND_UNSPECIFIED: IndexKind.AUTO,
+    gallery_pb2.INDEX_KIND_AUTO: IndexKind.AUTO,
+    gallery_pb2.INDEX_KIND_EXACT: IndexKind.EXACT,
+    gallery_pb2.INDEX_KIND_FAST: IndexKind.FAST,
+}
 MAX_SUBJECTS = 2**62
 
 # A field that an update does not name is not looked at, whatever it holds.
@@ -49,6 +56,7 @@ _FIELDS: Mapping[str, Callable[[gallery_pb2.Gallery], Any]] = {
     "subject_search": lambda it: _subject_search(it.subject_search),
     "template_weighting": lambda it: checks.weighting("gallery.template_weighting", it.template_weighting),
     "template_media_pooling": lambda it: it.template_media_pooling,
+    "index_kind": lambda it: _index_kind(it.index_kind),
     "tau_subjects": lambda it: _tau_subjects(it),  # noqa: PLW0108 - defined below
 }
 UPDATABLE = ("profile", *_FIELDS)
@@ -129,6 +137,11 @@ def _fields(message: gallery_pb2.Gallery, wanted: Iterable[str]) -> dict[str, An
 def _subject_search(value: int) -> SubjectSearch:
     checks.check_enum("gallery.subject_search", value, SUBJECT_SEARCH)
     return SUBJECT_SEARCH[value]
+
+
+def _index_kind(value: int) -> IndexKind:
+    checks.check_enum("gallery.index_kind", value, INDEX_KIND)
+    return INDEX_KIND[value]
 
 
 def _check_templates(message: gallery_pb2.Gallery, wanted: Iterable[str], present: SubjectSearch) -> None:

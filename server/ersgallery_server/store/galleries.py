@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ersgallery_index import Weighting
+from ersgallery_index import IndexKind, Weighting
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from ersgallery_server.store.allocation import allocate
@@ -178,6 +178,7 @@ def _setting_values(settings: GallerySettings) -> dict[str, Any]:
         "low_ers": settings.low_ers.value,
         "subject_search": settings.subject_search.value,
         "template_weighting": settings.template_weighting.value,
+        "index_kind": settings.index_kind.value,
     }
 
 
@@ -190,5 +191,6 @@ def settings_of(row: Row[Any]) -> GallerySettings:
             "low_ers": LowErs(row.low_ers),
             "subject_search": SubjectSearch(row.subject_search),
             "template_weighting": Weighting(row.template_weighting),
+            "index_kind": IndexKind(row.index_kind),
         }
     )

@@ -119,6 +119,7 @@ class GalleryRow(Base):
     template_weighting: Mapped[str]
     template_media_pooling: Mapped[bool]
     tau_subjects: Mapped[int | None]
+    index_kind: Mapped[str]
     revision: Mapped[int]
     version: Mapped[int]
     acquisition_attempts: Mapped[int]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from ersgallery_index import Weighting
+from ersgallery_index import IndexKind, Weighting
 from ersgallery_server.store import SchemaOutdated, SchemaUnknown, Store, migrate_database
 from ersgallery_server.store.engines import Engines, make_engines
 from ersgallery_server.store.schema import MIGRATIONS, migrate, newest_migration, present_migration
@@ -147,7 +147,7 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
         create_gallery(store)
     engines = open_engines(empty_url)
     with engines.writing.begin() as connection:
-        for column in ("subject_search", "template_weighting", "template_media_pooling", "tau_subjects"):
+        for column in ("subject_search", "template_weighting", "template_media_pooling", "tau_subjects", "index_kind"):
             connection.execute(text(f"ALTER TABLE galleries DROP COLUMN {column}"))
         connection.execute(text("ALTER TABLE changes DROP COLUMN subject_key"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
@@ -156,4 +156,4 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
     with Store.open(empty_url) as store:
         found = store.gallery("people").settings
     assert (found.subject_search, found.template_weighting) == (SubjectSearch.BEST_FACE, Weighting.SQUARE)
-    assert (found.template_media_pooling, found.tau_subjects) == (False, None)
+    assert (found.template_media_pooling, found.tau_subjects, found.index_kind) == (False, None, IndexKind.AUTO)

@@ -10,6 +10,7 @@ from ersgallery_client.cli.params import (
     MARGIN,
     SIMILARITY,
     OrDefault,
+    index_kind_option,
     json_option,
     low_ers_policy,
     several_faces_option,
@@ -46,6 +47,7 @@ Example:
 @click.option("--low-ers", type=click.Choice(["store", "reject"]), help="What to do with faces below gamma_gallery.")
 @several_faces_option
 @template_options
+@index_kind_option
 @click.option("--tau-subjects", type=click.IntRange(1), help="Number of subjects that tau was chosen for.")
 @click.option("--store-images", is_flag=True, help="Keep enrolled photographs.")
 @click.option("--display-name", default="", help="For people.")
@@ -116,6 +118,7 @@ Examples:
 @click.option("--low-ers", type=click.Choice(["store", "reject"]), help="What to do with faces below gamma_gallery.")
 @several_faces_option
 @template_options
+@index_kind_option
 @click.option("--tau-subjects", type=OrDefault(click.IntRange(1)), help='Subjects tau is for, or "default": unknown.')
 @click.option("--store-images/--no-store-images", default=None, help="Keep enrolled photographs.")
 @click.option("--display-name", help="For people.")
@@ -211,6 +214,7 @@ def render(gallery: Gallery) -> RenderableType:
             ("failures to acquire", f"{counts.failures_to_acquire} of {counts.acquisition_attempts}"),
             ("failures to enrol", f"{counts.failures_to_enroll} of {counts.enrollment_attempts}"),
             ("index", f"{gallery.index.kind} on {gallery.index.device}, {gallery.index.precision}"),
+            ("room", _room(gallery)),
             ("revision", gallery.revision),
             ("made", gallery.create_time),
             ("changed", gallery.update_time),
@@ -230,6 +234,11 @@ def _search(gallery: Gallery) -> str:
         return "best face"
     pooling = ", media pooling" if gallery.template_media_pooling else ""
     return f"template, weighting {gallery.template_weighting.value.lower()}{pooling}"
+
+
+def _room(gallery: Gallery) -> str | None:
+    capacity = gallery.index.capacity_faces
+    return None if capacity is None else f"for about {capacity:,} faces in all"
 
 
 def _gate(effective: float, own: float | None) -> str:

@@ -123,14 +123,14 @@ def test_wishes_for_templates_where_there_are_none_are_refused(
 
 def test_the_search_and_the_subjects_of_tau_are_updated(invoke: Invoke, wire: WireServer) -> None:
     wire.answer("UpdateGallery", pb.UpdateGalleryResponse(gallery=GALLERY))
-    options = "--subject-search best-face --tau-subjects default --no-template-media-pooling"
+    options = "--subject-search best-face --tau-subjects default --no-template-media-pooling --index-kind fast"
     result = invoke("gallery", "update", "staff", *options.split())
     assert result.exit_code == 0, result.stderr
     (request,) = wire.received
     assert isinstance(request, pb.UpdateGalleryRequest)
-    assert list(request.update_mask.paths) == ["subject_search", "tau_subjects", "template_media_pooling"]
-    best = gallery_pb2.SUBJECT_SEARCH_BEST_FACE
-    assert request.gallery == gallery_pb2.Gallery(name="galleries/staff", subject_search=best)
+    assert list(request.update_mask.paths) == ["index_kind", "subject_search", "tau_subjects", "template_media_pooling"]
+    best, fast = gallery_pb2.SUBJECT_SEARCH_BEST_FACE, gallery_pb2.INDEX_KIND_FAST
+    assert request.gallery == gallery_pb2.Gallery(name="galleries/staff", subject_search=best, index_kind=fast)
 
 
 def test_only_given_settings_are_updated_and_default_takes_one_back(invoke: Invoke, wire: WireServer) -> None:
