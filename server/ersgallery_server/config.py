@@ -39,6 +39,7 @@ class Settings:
     max_waiting_images: int = 256
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     drain_timeout_s: float = 30.0
+    snapshot_changed_faces: int = 10_000
     log_format: str = "console"
     log_level: str = "info"
 

@@ -1,6 +1,7 @@
 """Puts a server together: store, models, galleries, handlers, transport; starts it and drains it."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -31,6 +32,7 @@ from ersgallery_server.models.installed import is_installed
 from ersgallery_server.models.profile_file import ProfileFile, catalogued_profile
 from ersgallery_server.operations import Operations
 from ersgallery_server.profiles import profile_digest
+from ersgallery_server.snapshots import SnapshotFolder
 from ersgallery_server.store import Store, WriteTransaction
 from ersgallery_server.transport.server import GrpcServer
 from ersgallery_server.values import GalleryRecord, ProfileVersion
@@ -66,10 +68,18 @@ class Service:
             _add_catalogued_profiles(self._store)
             self._models = Models(self._open_pipeline, max_waiting_images=settings.max_waiting_images)
             opened.callback(self._models.close)
+            snapshots = SnapshotFolder(settings.data_dir / "snapshots")
+            opened.callback(snapshots.close)
             self._galleries = Galleries(
-                self._store, self._models, device=settings.device, max_waiting_searches=settings.max_waiting_searches
+                self._store,
+                self._models,
+                snapshots,
+                device=settings.device,
+                max_waiting_searches=settings.max_waiting_searches,
+                snapshot_changed_faces=settings.snapshot_changed_faces,
             )
-            opened.callback(self._galleries.close)
+            self._drained_by_s = 0.0
+            opened.callback(lambda: self._galleries.close(self._drained_by_s))
             self._galleries.load(progress)
             self._operations = Operations()
             opened.callback(self._operations.close, settings.drain_timeout_s)
@@ -92,6 +102,7 @@ class Service:
     ) -> None:
         """Finish what was accepted, then close in the order of dependence."""
         log.info("draining", timeout_s=self._settings.drain_timeout_s)
+        self._drained_by_s = time.monotonic() + self._settings.drain_timeout_s
         with self._opened:
             self._operations.cancel_all()
             if not self._server.drain(self._settings.drain_timeout_s):

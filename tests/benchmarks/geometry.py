@@ -20,7 +20,7 @@ FloatRows = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 8000
 STATISTICS = Path(__file__).with_name("geometry_mobilefacenet.json")
 _UNRECOGNIZABLE_RANKS = 0.1
 """Unrecognizable rows keep as little of the face as the worst tenth of the degraded ones."""

@@ -32,7 +32,7 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     type=_FOLDER,
     default=default_data_dir,
     show_default="the user's data folder",
-    help="Database, lock and models.",
+    help="Database, snapshots, lock and models.",
 )
 @click.option("--models-dir", type=_FOLDER, show_default=False, help="Installed models. [default: DATA_DIR/models]")
 @click.option(
@@ -69,6 +69,12 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     type=click.FloatRange(0, _LONGEST_DRAIN_S),
     callback=_require_number,
     help="Wait for accepted calls at the end.",
+)
+@click.option(
+    "--snapshot-changed-faces",
+    default=10_000,
+    type=click.IntRange(0, 1_000_000_000),
+    help="Save an index for the next start when so many faces, and a tenth of it, changed; 0 saves none.",
 )
 @click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
 @click.option(

@@ -16,7 +16,10 @@ from ersgallery_server.gallery.actor import IndexActor
 from ersgallery_server.gallery.contents import face_rows, template_rows
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.models import Models
+from ersgallery_server.gallery.restarting import restored_state
+from ersgallery_server.gallery.saver import SnapshotSaver
 from ersgallery_server.gallery.state import GalleryState, new_index, state_of
+from ersgallery_server.snapshots import SavedIndex, SnapshotFolder
 from ersgallery_server.store import GalleryNotFound, GallerySnapshot, Store, WriteTransaction
 from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion
 
@@ -40,25 +43,50 @@ class GalleryChange:
 
 
 class Galleries:
-    """Galleries by id; safe for concurrent use. Raises DeviceUnavailable for a device that is not there."""
+    """Galleries by id; safe for concurrent use. Raises DeviceUnavailable for a device that is not there.
 
-    def __init__(self, store: Store, models: Models, *, device: str, max_waiting_searches: int) -> None:
+    snapshot_changed_faces: see SnapshotSaver; 0 saves none and removes those that are there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        models: Models,
+        snapshots: SnapshotFolder,
+        *,
+        device: str,
+        max_waiting_searches: int,
+        snapshot_changed_faces: int,
+    ) -> None:
         self._store = store
         self._models = models
         self._device = str(parse_device(device))
         self._max_waiting = max_waiting_searches
+        self._snapshots = snapshots
+        self._snapshot_changed_faces = snapshot_changed_faces
+        self._saver: SnapshotSaver | None = None
         self._galleries: dict[str, Gallery] = {}
         self._lock = threading.Lock()
 
     def load(self, progress: Progress = _silent) -> None:
-        """Build the index of every stored gallery."""
+        """Restore the index of every stored gallery from its snapshot, or build it from the store."""
+        if not self._snapshot_changed_faces:
+            self._snapshots.sweep(())
         after: str | None = None
         while True:
             page = self._store.list_galleries(PAGE_ROWS, after)
             for record in page.items:
-                self._open(self._build(record, progress))
+                self._open(*self._loaded(record, progress))
             if (after := page.next_key) is None:
-                return
+                break
+        self._snapshots.sweep([gallery.record.key for gallery in self.all()])
+        if self._snapshot_changed_faces:
+            self._saver = SnapshotSaver(self.all, self._snapshot_changed_faces)
+
+    def all(self) -> list[Gallery]:
+        """Return the galleries that there are now."""
+        with self._lock:
+            return list(self._galleries.values())
 
     def get(self, gallery_id: str) -> Gallery:
         """Return a gallery; raises GalleryNotFound."""
@@ -82,7 +110,7 @@ class Galleries:
         call.wait(
             self._store.submit(
                 lambda transaction: transaction.create_gallery(gallery_id, settings, profile.key),
-                lambda record: opened.append(self._open(state_of(record, index, {}))),
+                lambda record: opened.append(self._open(state_of(record, index, {}), self._saved(record))),
             )
         )
         return opened[0]
@@ -120,36 +148,66 @@ class Galleries:
 
         Raises GalleryNotFound and VersionMismatch.
         """
-        return call.wait(
+        removed: Future[None] = Future()
+        face_count = call.wait(
             self._store.submit(
                 lambda transaction: transaction.delete_gallery(gallery_id, version),
-                lambda _: self._forget(gallery_id),
+                lambda _: self._forget(gallery_id, removed),
             )
         )
+        removed.result()
+        return face_count
 
-    def close(self) -> None:
-        """Flush the counts, answer what waits and stop every owner."""
+    def close(self, save_until_s: float = 0.0) -> None:
+        """Save indexes as far as time allows, flush the counts, answer what waits and stop every owner.
+
+        save_until_s: as of time.monotonic(); the past saves none.
+        """
+        if self._saver is not None:
+            self._saver.stop()
+            self._saver.save_rest(save_until_s)
         with self._lock:
             galleries, self._galleries = self._galleries, {}
         for gallery in galleries.values():
             gallery.flush_counts()
         for gallery in galleries.values():
             gallery.close()
+            gallery.saved.close()
 
-    def _open(self, state: GalleryState) -> Gallery:
+    def _saved(self, record: GalleryRecord) -> SavedIndex:
+        return self._snapshots.saved_index(record.key)
+
+    def _loaded(self, record: GalleryRecord, progress: Progress) -> tuple[GalleryState, SavedIndex]:
+        saved = self._saved(record)
+        state = restored_state(self._store, saved, record, self._device, progress)
+        if state is None:
+            state = self._build(record, progress)
+            saved.note_changes(state.index.count())
+        return state, saved
+
+    def _open(self, state: GalleryState, saved: SavedIndex) -> Gallery:
         profile = state.record.profile.profile
         actor = IndexActor(state, max_waiting=self._max_waiting)
-        gallery = Gallery(self._store, actor, Acquirer(profile.model, profile.dimension, self._models))
+        gallery = Gallery(self._store, actor, Acquirer(profile.model, profile.dimension, self._models), saved)
         with self._lock:
             self._galleries[state.record.gallery_id] = gallery
         return gallery
 
-    def _forget(self, gallery_id: str) -> None:
+    def _forget(self, gallery_id: str, removed: "Future[None]") -> None:
         with self._lock:
             gallery = self._galleries.pop(gallery_id)
-        gone = partial(GalleryNotFound, gallery_id)
-        # On a thread of its own: the writer must not wait for the searches that are still to be answered.
-        threading.Thread(target=gallery.close, args=(gone,), name=f"close-{gallery_id}").start()
+
+        def close() -> None:
+            try:
+                gallery.saved.close(drop=True)
+            except OSError as error:
+                removed.set_exception(error)
+            else:
+                removed.set_result(None)
+            gallery.close(partial(GalleryNotFound, gallery_id))
+
+        # On a thread of its own: the writer must not wait for the disk, nor for searches that are still to be answered.
+        threading.Thread(target=close, name=f"close-{gallery_id}").start()
 
     def _build(self, record: GalleryRecord, progress: Progress = _silent) -> GalleryState:
         """Build a gallery's index from the store; nothing else may write meanwhile."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 from ersgallery_index import Verification, verify, verify_subject
+from numpy.typing import NDArray
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import IndexBehind, ShuttingDown
@@ -16,7 +17,9 @@ from ersgallery_server.gallery.acquisition import Acquired, Acquirer, count_acqu
 from ersgallery_server.gallery.actor import IndexActor
 from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan, EnrollmentReport, ItemError
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
+from ersgallery_server.gallery.origins import same_vectors
 from ersgallery_server.gallery.overrides import PolicyOverrides
+from ersgallery_server.gallery.saving import Pause, save_index
 from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, applied_to, represent_probes
 from ersgallery_server.gallery.state import (
     GalleryState,
@@ -27,6 +30,7 @@ from ersgallery_server.gallery.state import (
     remove_subject,
 )
 from ersgallery_server.gallery.templates import SubjectTemplates
+from ersgallery_server.snapshots import SavedIndex
 from ersgallery_server.store import (
     DeletedSubject,
     Enrolled,
@@ -40,10 +44,8 @@ from ersgallery_server.store import (
 from ersgallery_server.values import (
     AcquisitionCounts,
     GalleryRecord,
-    GallerySettings,
     SeveralFaces,
     StoredFaces,
-    SubjectSearch,
 )
 
 COUNTS_KEPT_S = 5.0
@@ -55,7 +57,8 @@ T = TypeVar("T")
 class Gallery:
     """Answers searches and takes faces for one gallery; safe for concurrent use."""
 
-    def __init__(self, store: Store, actor: IndexActor, acquirer: Acquirer) -> None:
+    def __init__(self, store: Store, actor: IndexActor, acquirer: Acquirer, saved: SavedIndex) -> None:
+        self.saved = saved
         self._store = store
         self._actor = actor
         self._acquirer = acquirer
@@ -182,7 +185,7 @@ class Gallery:
             lambda done: done.revision,
             lambda state, done: state if isinstance(done, Replay) else _index_enrolled(state, plan, done),
             call,
-            lambda done: None if isinstance(done, Replay) else self._templates.remember(done.pooled),
+            lambda done: None if isinstance(done, Replay) else self._note_enrolled(plan, done),
         )
         return self._repeat(committed, call) if isinstance(committed, Replay) else plan.report(committed)
 
@@ -204,6 +207,7 @@ class Gallery:
             ),
             call,
             lambda deleted: self._templates.remember(deleted.pooled),
+            lambda deleted: np.append(ids, deleted.subject_key),
         ).revision
 
     def delete_subject(self, subject_id: str, call: Call) -> DeletedSubject:
@@ -215,6 +219,7 @@ class Gallery:
             lambda state, deleted: remove_subject(state, deleted.subject_key, deleted.face_ids, deleted.revision),
             call,
             lambda deleted: self._templates.forget(deleted.subject_key),
+            lambda deleted: np.append(deleted.face_ids, deleted.subject_key),
         )
 
     def _commit(
@@ -224,20 +229,33 @@ class Gallery:
         change: Callable[[GalleryState, T], GalleryState],
         call: Call,
         committed: Callable[[T], None],
+        gone: Callable[[T], NDArray[np.int64]] | None = None,
     ) -> T:
         """Store first, then index; return what the store gave once the owner has made the change that follows.
 
-        committed: told first, on the writer's thread.
+        committed: told first, on the writer's thread. gone: the faces and the subject that were deleted, which are then
+        erased in the snapshot, too, before this returns.
         """
         done: Future[None] = Future()
+        erased: Future[None] = Future()
 
         def follow(result: T) -> None:
             committed(result)
+            if gone is not None:
+                ids = gone(result)
+                self.saved.note_changes(len(ids) - 1)
+                done.add_done_callback(lambda _: self.saved.erase(revision(result), ids, erased))
             self._actor.mutate(revision(result), lambda state: change(state, result), done)
 
         stored = call.wait(self._store.submit(work, follow))
         done.result()
+        if gone is not None:
+            erased.result()
         return stored
+
+    def _note_enrolled(self, plan: EnrollmentPlan, enrolled: Enrolled) -> None:
+        self._templates.remember(enrolled.pooled)
+        self.saved.note_changes(len(plan.faces))
 
     def take_settings(
         self, record: GalleryRecord, rebuild: Callable[[GalleryRecord], GalleryState], done: "Future[None]"
@@ -248,7 +266,7 @@ class Gallery:
         answering, and the next settings try again. The settings committed before these are compared, not those that
         answer now: the owner may not have come to them yet. Raises IndexBehind.
         """
-        if self.state.behind_since is None and _same_vectors(record, self._committed):
+        if self.state.behind_since is None and same_vectors(record, self._committed):
             self._actor.mutate(record.revision, lambda state: change_settings(state, record), done)
         else:
             self._templates.clear()
@@ -257,7 +275,12 @@ class Gallery:
             except Exception as error:
                 raise IndexBehind.after_commit(record.gallery_id) from error
             self._actor.mutate(record.revision, lambda _: rebuilt, done)
+            self.saved.drop()
         self._committed = record
+
+    def save(self, pause: Pause) -> bool:
+        """Save the index for the next start; False where it was given up. Raises OSError and StoreError."""
+        return save_index(self._actor.ask, self.saved, self._store, pause)
 
     def flush_counts(self) -> None:
         """Hand the probes' acquisition counts to the store."""
@@ -312,18 +335,6 @@ class _Batch:
     acquisitions: AcquisitionCounts
     request: tuple[str, bytes] | None
     encode: Callable[[EnrollmentReport], bytes]
-
-
-def _same_vectors(record: GalleryRecord, other: GalleryRecord) -> bool:
-    """Tell whether an index built for one record holds the vectors of the other."""
-    return record.profile.key == other.profile.key and _made_of(record.settings) == _made_of(other.settings)
-
-
-def _made_of(settings: GallerySettings) -> tuple[object, ...]:
-    """Return the settings that decide which rows an index holds."""
-    if settings.subject_search is SubjectSearch.BEST_FACE:
-        return (settings.enhance_features,)
-    return (settings.enhance_features, settings.template_weighting, settings.template_media_pooling)
 
 
 def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolled) -> GalleryState:

@@ -16,7 +16,7 @@ from ersgallery_server.store.loading import DEFAULT_CHUNK_ROWS, stream_faces
 from ersgallery_server.store.members import SUBJECTS_AT_ONCE, members_of
 from ersgallery_server.store.outcomes import ChangeKind
 from ersgallery_server.store.reading import Reads
-from ersgallery_server.store.tables import CHANGES, FACES
+from ersgallery_server.store.tables import CHANGES, FACES, LAST_KEY
 from ersgallery_server.values import GalleryRecord, StoredFaces, SubjectFaces
 
 Ids = NDArray[np.int64]
@@ -71,6 +71,11 @@ class CatchingUp(Reads):
         """
         with self._read() as connection:
             return _mark_of(_change(connection, gallery_key, revision))
+
+    def last_key(self) -> int:
+        """Return the highest key that any face or subject has, or had."""
+        with self._read() as connection:
+            return int(connection.execute(select(LAST_KEY.c.key)).scalar_one())
 
     @contextmanager
     def since(self, gallery_key: int, revision: int) -> Iterator[GallerySince]:

@@ -105,7 +105,7 @@ class FaceWrites(Writes):
             subject_key=face.subject_key,
         )
         touched = TouchedSubjects.of(self.connection, gallery, [face.subject_key], {})
-        return DeletedFace(revision, pool(touched) if pool and touched else None)
+        return DeletedFace(revision, face.subject_key, pool(touched) if pool and touched else None)
 
 
 def box_values(box: FaceBox | None) -> dict[str, Any] | None:

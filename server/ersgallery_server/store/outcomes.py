@@ -99,9 +99,10 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeletedFace:
-    """A face that is gone. pooled: what is left of its subject, as of an enrolment."""
+    """A face that is gone, with whose it was. pooled: what is left of its subject, as of an enrolment."""
 
     revision: int
+    subject_key: int
     pooled: PooledSubjects | None = None
 
 

@@ -23,6 +23,7 @@ from ersgallery_server.gallery.inputs import EmbeddingInput, Member
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.search import ProbeSet
+from ersgallery_server.snapshots import SnapshotFolder
 from ersgallery_server.store import GalleryNotFound, Replay, Store, StoreLimits, SubjectNotFound
 from ersgallery_server.values import GallerySettings, ProfileVersion
 from structlog.testing import capture_logs
@@ -41,7 +42,12 @@ class Core:
         self.store = Store.open(f"sqlite:///{folder / 'gallery.db'}", limits=StoreLimits(max_waiting=8))
         self.device = AddOnlyBackend()
         self.galleries = Galleries(
-            self.store, Models(lambda _: None, max_waiting_images=4), device="cpu", max_waiting_searches=4
+            self.store,
+            Models(lambda _: None, max_waiting_images=4),
+            SnapshotFolder(folder / "snapshots"),
+            device="cpu",
+            max_waiting_searches=4,
+            snapshot_changed_faces=0,
         )
         self.galleries.load()
 
