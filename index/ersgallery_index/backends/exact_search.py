@@ -17,7 +17,7 @@ from ersgallery_index.backends.scan import propose
 from ersgallery_index.backends.segments import Segment, Window
 from ersgallery_index.backends.widths import Widths
 from ersgallery_index.hits import Found, best_of, by_probe, kth_scores
-from ersgallery_index.interface import By, FloatRows
+from ersgallery_index.interface import By, FloatRows, Ids, Scores
 from ersgallery_index.sums import block_rows, row_dots, score_error
 
 _WIDEN_BY = 8
@@ -68,27 +68,33 @@ def _decide(segments: Sequence[Segment], probes: FloatRows, request: Request, pr
 
     A row whose bound lies below the k-th best by more than the bounds' own error is out before it is scored exactly.
     """
-    found = []
-    for place, segment in enumerate(segments):
-        owners, columns, positions = proposals.of_segment(place)
-        rows = segment.rows
-        found.append(
-            Found(
-                owners.astype(np.int64),
-                rows.face_ids[positions],
-                rows.subject_ids[positions],
-                proposals.bounds[owners, columns],
-                rows.ers[positions],
-            )
-        )
-    bounded = best_of(Found.concatenate(found), request.k, request.by)
-    floor = kth_scores(bounded, len(probes), request.k) - 2.0 * score_error(probes.shape[1])
+    proposed = [(segment, *proposals.of_segment(place)) for place, segment in enumerate(segments)]
+    names = np.full(proposals.rows.shape, -1, dtype=np.int64)
+    if request.by is By.SUBJECT:
+        for segment, owners, columns, positions in proposed:
+            names[owners, columns] = segment.rows.subject_ids[positions]
+    else:
+        names = proposals.rows
+    floor = _kth_bounds(proposals.bounds, names, request.k) - 2.0 * score_error(probes.shape[1])
     exact = []
-    for place, segment in enumerate(segments):
-        owners, columns, positions = proposals.of_segment(place)
+    for segment, owners, columns, positions in proposed:
         near = proposals.bounds[owners, columns] >= floor[owners]
         exact.append(_score(segment, probes, owners[near], positions[near]))
     return best_of(Found.concatenate(exact), request.k, request.by)
+
+
+def _kth_bounds(bounds: Scores, names: Ids, k: int) -> Scores:
+    """Return each probe's k-th best bound of distinct names (q,), minus infinity where there are fewer."""
+    if bounds.shape[1] < k:
+        return np.full(len(bounds), -np.inf)
+    kth: Scores = np.partition(bounds, bounds.shape[1] - k, axis=1)[:, bounds.shape[1] - k]
+    repeated = np.flatnonzero((np.diff(np.sort(names, axis=1), axis=1) == 0).any(axis=1))
+    for probe in repeated.tolist():
+        falling = np.argsort(-bounds[probe], kind="stable")
+        _, first = np.unique(names[probe][falling], return_index=True)
+        distinct = bounds[probe][falling[np.sort(first)]]
+        kth[probe] = distinct[k - 1] if len(distinct) >= k else -np.inf
+    return kth
 
 
 def _score(

@@ -19,7 +19,7 @@ class Tuning:
     """
 
     slack: int = 10
-    coded_slack: tuple[int, int] = (3, 24)
+    coded_slack: tuple[int, int] = (2, 10)
     sparse_share: float = 0.25
     fast_from: int = 16_384
 
