@@ -34,6 +34,9 @@ class AddOnlyBackend:
     def open_proposer(self, dimension: int) -> Proposer:
         return CopyProposer(cpu_flat_index(dimension), SoleUse(), lambda rows: self.require_room(rows, dimension))
 
+    def empty_rows(self, rows: int, dimension: int) -> FloatRows:
+        return np.empty((rows, dimension), dtype=np.float32)
+
     def require_room(self, rows: int, dimension: int) -> None:  # noqa: ARG002  (the protocol's)
         if rows > self.room:
             raise DeviceFull(f"{rows} rows do not fit")

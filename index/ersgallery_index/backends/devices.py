@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.faiss_library import gpu_count
@@ -41,15 +42,16 @@ def parse_device(text: str) -> Device:
     return Device(ordinal)
 
 
-def open_index(dimension: int, device: str = "auto") -> VectorIndex:
+def open_index(dimension: int, device: str = "auto", rows_folder: Path | None = None) -> VectorIndex:
     """Open an empty exact index for vectors of this dimension.
 
+    rows_folder: on a CPU, where to keep the float32 rows in files instead of memory.
     On a GPU it first proves there, against the CPU, that removed faces and faces below a gate are kept out.
     Raises DeviceUnavailable when the device is not there or fails that test, DeviceFull when its memory is taken.
     """
     place = parse_device(device)
     if place.ordinal is None:
-        return ExactIndex(dimension, CpuBackend())
+        return ExactIndex(dimension, CpuBackend(rows_folder=rows_folder))
     backend = GpuBackend(place.ordinal)
     prove(backend)
     return ExactIndex(dimension, backend)

@@ -2,9 +2,12 @@
 
 import ctypes
 
+import numpy as np
+
 from ersgallery_index.backends.faiss_library import gpu_flat_index, gpu_resources
 from ersgallery_index.backends.proposers import CopyProposer, Proposer, SoleUse
 from ersgallery_index.errors import DeviceFull, DeviceUnavailable
+from ersgallery_index.interface import FloatRows
 
 _SCRATCH_BYTES = 256 << 20
 _SPARE_BYTES = 128 << 20
@@ -28,6 +31,10 @@ class GpuBackend:
         """Return the proposer of a new segment on the GPU."""
         index = gpu_flat_index(self._resources, self._ordinal, dimension)
         return CopyProposer(index, self._sole_use, lambda rows: self.require_room(rows, dimension))
+
+    def empty_rows(self, rows: int, dimension: int) -> FloatRows:
+        """Return a place for the host's copy."""
+        return np.empty((rows, dimension), dtype=np.float32)
 
     def require_room(self, rows: int, dimension: int) -> None:
         """Raise DeviceFull unless so many more rows fit."""

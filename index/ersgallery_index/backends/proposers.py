@@ -4,8 +4,10 @@ A proposer only proposes. Which rows are alive and pass a gate, and what their e
 host by logic that all of them share, because a device can neither remove rows nor filter them.
 """
 
+import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from ersgallery_index.backends.faiss_library import FlatIndex, nearest_rows, use_one_thread
 from ersgallery_index.backends.int8_library import int8_works
 from ersgallery_index.backends.memory import available_bytes
+from ersgallery_index.backends.rows_file import rows_on_disk
 from ersgallery_index.interface import FloatRows
 
 _SPARE_BYTES = 256 << 20
@@ -77,6 +80,10 @@ class Backend(Protocol):
         """Return the proposer of a new, empty segment."""
         ...
 
+    def empty_rows(self, rows: int, dimension: int) -> FloatRows:
+        """Return a place on the host for rows; raises DeviceFull."""
+        ...
+
     def require_room(self, rows: int, dimension: int) -> None:
         """Raise DeviceFull unless so many more rows fit."""
 
@@ -98,9 +105,19 @@ class HostProposer:
 
 
 class CpuBackend:
-    """Segments in host memory, of fixed size, so that growing never copies them."""
+    """Segments in host memory, of fixed size, so that growing never copies them.
 
-    def __init__(self, segment_rows: int = 32768, widest: int = 2048, code_rows: int | None = 8192) -> None:
+    rows_folder: where to keep the float32 rows in files instead, with codes and all else in memory.
+    """
+
+    def __init__(
+        self,
+        segment_rows: int = 32768,
+        widest: int = 2048,
+        code_rows: int | None = 8192,
+        rows_folder: Path | None = None,
+    ) -> None:
+        self._rows_folder = rows_folder
         self.name = "cpu"
         self.segment_rows = segment_rows
         self.run_rows = min(segment_rows, _RUN_ROWS)
@@ -117,8 +134,20 @@ class CpuBackend:
     def free_rows(self, dimension: int) -> int | None:
         """Return how many more rows fit beside what the rest of the process needs; None: nobody knows."""
         free = available_bytes()
+        if free is None:
+            return None
+        row = dimension * np.dtype(np.float32).itemsize
         codes = dimension + _CODE_BYTES if self.code_rows else 0
-        return None if free is None else max(0, free - _SPARE_BYTES) // (4 * dimension + codes + _FACE_BYTES)
+        if self._rows_folder is None:
+            return max(0, free - _SPARE_BYTES) // (row + codes + _FACE_BYTES)
+        on_disk = shutil.disk_usage(self._rows_folder).free // row
+        return min(on_disk, max(0, free - _SPARE_BYTES) // (codes + _FACE_BYTES))
+
+    def empty_rows(self, rows: int, dimension: int) -> FloatRows:
+        """Return a place for rows: memory, whose pages are not taken until they are written, or a file."""
+        if self._rows_folder is None:
+            return np.empty((rows, dimension), dtype=np.float32)
+        return rows_on_disk(self._rows_folder, rows, dimension)
 
 
 class CopyProposer:

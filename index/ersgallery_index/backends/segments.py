@@ -74,7 +74,7 @@ class Segment:
             face_ids=np.empty(capacity, dtype=np.int64),
             subject_ids=np.empty(capacity, dtype=np.int64),
             ers=np.empty(capacity, dtype=np.float64),
-            vectors=np.empty((capacity, dimension), dtype=np.float32),
+            vectors=backend.empty_rows(capacity, dimension),
         )
         self._alive = np.zeros(capacity, dtype=np.bool_)
         self._blocks: dict[int, CodeBlock] = {}
