@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 import structlog
-from ersgallery_index import Profile
+from ersgallery_index import Profile, parse_device
 from filelock import FileLock, Timeout
 
 from ersgallery_server.config import Settings
@@ -19,6 +19,7 @@ from ersgallery_server.faces import FacePipeline, load_pipeline
 from ersgallery_server.faces.sessions import Inference
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.models import Models
+from ersgallery_server.gallery.state import IndexPlace
 from ersgallery_server.handlers.calibration import CalibrationHandlers
 from ersgallery_server.handlers.enrollment import EnrollmentHandlers
 from ersgallery_server.handlers.galleries import GalleryHandlers
@@ -74,7 +75,7 @@ class Service:
                 self._store,
                 self._models,
                 snapshots,
-                device=settings.device,
+                place=_index_place(settings),
                 max_waiting_searches=settings.max_waiting_searches,
                 snapshot_changed_faces=settings.snapshot_changed_faces,
             )
@@ -132,6 +133,12 @@ class Service:
         inference = Inference(settings.inference_device, settings.inference_threads or os.cpu_count() or 1)
         log.info("loading model", model=model, device=settings.inference_device)
         return load_pipeline(package, settings.models_dir, inference, limits=settings.image_limits)
+
+
+def _index_place(settings: Settings) -> IndexPlace:
+    """Return where indexes are to be; raises DeviceUnavailable for a device that is not there."""
+    folder = settings.data_dir if settings.rows_on_disk else None
+    return IndexPlace(str(parse_device(settings.device)), folder)
 
 
 def _lock(data_dir: Path) -> FileLock:

@@ -45,6 +45,12 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
 @click.option(
     "--device", default="auto", help="Where indexes run: auto, cpu or cuda:N; one that is not there is an error."
 )
+@click.option(
+    "--rows-on-disk",
+    is_flag=True,
+    help="Keep the indexes' float32 rows in nameless files of DATA_DIR, for galleries larger than memory: fast search "
+    "keeps its codes there, a quarter of the rows' size, and reads only the few rows that it scores.",
+)
 @click.option("--inference-device", default="cpu", help="Where models run: auto, cpu or cuda:N.")
 @click.option(
     "--inference-threads", default=0, type=click.IntRange(0, 1024), help="Threads of a model; 0 is all cores."

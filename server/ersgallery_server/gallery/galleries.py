@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ersgallery_index import Derivation, FloatRows, IndexRows, Scores, parse_device
+from ersgallery_index import Derivation, FloatRows, IndexRows, Scores
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import ProfileModelMismatch
@@ -18,7 +18,7 @@ from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.restarting import restored_state
 from ersgallery_server.gallery.saver import SnapshotSaver
-from ersgallery_server.gallery.state import GalleryState, new_index, state_of
+from ersgallery_server.gallery.state import GalleryState, IndexPlace, new_index, state_of
 from ersgallery_server.snapshots import SavedIndex, SnapshotFolder
 from ersgallery_server.store import GalleryNotFound, GallerySnapshot, Store, WriteTransaction
 from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion
@@ -54,13 +54,13 @@ class Galleries:
         models: Models,
         snapshots: SnapshotFolder,
         *,
-        device: str,
+        place: IndexPlace,
         max_waiting_searches: int,
         snapshot_changed_faces: int,
     ) -> None:
         self._store = store
         self._models = models
-        self._device = str(parse_device(device))
+        self._place = place
         self._max_waiting = max_waiting_searches
         self._snapshots = snapshots
         self._snapshot_changed_faces = snapshot_changed_faces
@@ -105,7 +105,7 @@ class Galleries:
     def create(self, gallery_id: str, settings: GallerySettings, profile: ProfileVersion, call: Call) -> Gallery:
         """Make an empty gallery; raises GalleryExists, InvalidPolicy for impossible settings, and DeviceFull."""
         # Before the commit: a gallery in the store without an index would answer nothing until the next start.
-        index = new_index(settings, profile.profile, self._device)
+        index = new_index(settings, profile.profile, self._place)
         opened: list[Gallery] = []
         call.wait(
             self._store.submit(
@@ -179,7 +179,7 @@ class Galleries:
 
     def _loaded(self, record: GalleryRecord, progress: Progress) -> tuple[GalleryState, SavedIndex]:
         saved = self._saved(record)
-        state = restored_state(self._store, saved, record, self._device, progress)
+        state = restored_state(self._store, saved, record, self._place, progress)
         if state is None:
             state = self._build(record, progress)
             saved.note_changes(state.index.count())
@@ -213,7 +213,7 @@ class Galleries:
         """Build a gallery's index from the store; nothing else may write meanwhile."""
         with self._store.snapshot(record.key, LOAD_CHUNK_ROWS) as snapshot:
             found = snapshot.gallery
-            index = new_index(found.settings, found.profile.profile, self._device)
+            index = new_index(found.settings, found.profile.profile, self._place)
             state = state_of(found, index, self._store.subject_ids(record.key))
             state.index.restore(found.revision, _derived(state, snapshot, progress))
         return state

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ersgallery_server.gallery.contents import face_rows, template_rows
 from ersgallery_server.gallery.origins import origin_of
-from ersgallery_server.gallery.state import GalleryState, new_index, state_of
+from ersgallery_server.gallery.state import GalleryState, IndexPlace, new_index, state_of
 from ersgallery_server.snapshots import Header, RowFile, SavedIndex, SnapshotRefused, read_rows
 from ersgallery_server.store import GallerySince, Store
 from ersgallery_server.values import GalleryRecord
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def restored_state(
-    store: Store, saved: SavedIndex, record: GalleryRecord, device: str, progress: Progress
+    store: Store, saved: SavedIndex, record: GalleryRecord, place: IndexPlace, progress: Progress
 ) -> GalleryState | None:
     """Return a gallery as its snapshot and the store have it; None where there is no snapshot or it was refused.
 
@@ -37,7 +37,7 @@ def restored_state(
             return None
         file, header = opened
         try:
-            state = _state_from(store, saved, file, header, record, device, progress)
+            state = _state_from(store, saved, file, header, record, place, progress)
         except BaseException:
             file.close()
             raise
@@ -59,13 +59,13 @@ def _state_from(
     file: RowFile,
     header: Header,
     record: GalleryRecord,
-    device: str,
+    place: IndexPlace,
     progress: Progress,
 ) -> GalleryState:
     with store.since(record.key, header.revision) as since:
         _require_fitting(header, since)
         found = since.gallery
-        index = new_index(found.settings, found.profile.profile, device)
+        index = new_index(found.settings, found.profile.profile, place)
         state = state_of(found, index, store.subject_ids(record.key))
         catching_up = _CatchingUp(state, since)
         index.restore(found.revision, _counted(catching_up.rows(file), state, progress))

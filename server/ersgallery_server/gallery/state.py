@@ -1,6 +1,7 @@
 """What answers for a gallery at one moment, and how each kind of change makes the next."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from ersgallery_index import Derivation, Policy, Profile, VectorIndex, open_index
@@ -38,10 +39,18 @@ class GalleryState:
         return self.record.settings.subject_search is SubjectSearch.TEMPLATE
 
 
-def new_index(settings: GallerySettings, profile: Profile, device: str) -> VectorIndex:
+@dataclass(frozen=True, slots=True)
+class IndexPlace:
+    """Where indexes are: a device, and on a CPU the folder for rows that are kept in files (None: in memory)."""
+
+    device: str
+    rows_folder: Path | None = None
+
+
+def new_index(settings: GallerySettings, profile: Profile, place: IndexPlace) -> VectorIndex:
     """Return an empty index for a gallery; raises InvalidPolicy for impossible settings, and DeviceFull."""
     gate = settings.policy(profile).gamma_gallery
-    index = open_index(profile.dimension, device=device)
+    index = open_index(profile.dimension, device=place.device, rows_folder=place.rows_folder)
     index.set_gate(gate)
     index.set_kind(settings.index_kind)
     return index

@@ -45,7 +45,7 @@ class Core:
             self.store,
             Models(lambda _: None, max_waiting_images=4),
             SnapshotFolder(folder / "snapshots"),
-            device="cpu",
+            place=state_module.IndexPlace("cpu"),
             max_waiting_searches=4,
             snapshot_changed_faces=0,
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ersgallery_index import Derivation, Profile, Weighting
 from ersgallery_server.gallery.contents import face_rows, template_rows
-from ersgallery_server.gallery.state import change_templates, new_index, state_of
+from ersgallery_server.gallery.state import IndexPlace, change_templates, new_index, state_of
 from ersgallery_server.store import PooledSubjects, TemplateRecipe
 from ersgallery_server.values import (
     AcquisitionCounts,
@@ -53,7 +53,7 @@ def test_a_subject_without_faces_or_without_a_direction_has_no_row() -> None:
 def test_a_state_that_searches_by_template_cannot_follow_a_store_that_does_not() -> None:
     profile = ProfileVersion(1, "made", 1, PROFILE, "made up", "ab", NOW)
     record = GalleryRecord(2, "people", UNIFORM, profile, 0, 1, AcquisitionCounts(), NOW, NOW)
-    state = state_of(record, new_index(UNIFORM, PROFILE, "cpu"), {5: "ann"})
+    state = state_of(record, new_index(UNIFORM, PROFILE, IndexPlace("cpu")), {5: "ann"})
     after = change_templates(state, pooled(UNIFORM, subject(5, AXES[1])), 1)
     assert (after.record.revision, after.index.count()) == (1, 1)
     after = change_templates(after, pooled(UNIFORM, subject(5)), 2)
