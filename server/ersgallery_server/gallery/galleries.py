@@ -43,7 +43,7 @@ class GalleryChange:
 
 
 class Galleries:
-    """Galleries by id; safe for concurrent use. Raises DeviceUnavailable for a device that is not there.
+    """Galleries by id; safe for concurrent use.
 
     snapshot_changed_faces: see SnapshotSaver; 0 saves none and removes those that are there.
     """
