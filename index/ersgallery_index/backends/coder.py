@@ -1,63 +1,80 @@
-"""Gives the full blocks of an index their codes, behind the searches."""
+"""Gives the rows of an index their codes and sketches, behind the searches."""
 
 import functools
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ersgallery_index.backends.segments import Segment
+from ersgallery_index.backends.sketches import Sketcher
+
+_SKETCH = -1
+"""Stands for the sketch of a segment where others have the start of a block."""
 
 
 class Coder:
     """Codes the segments of one index block by block on a thread that all indexes share.
 
     A block is searched by its codes as soon as it has them; until then its rows are searched as they are, so no search
-    waits and none changes its answer.
+    waits. Sketches are made of full segments alone.
     """
 
     def __init__(self, block_rows: int) -> None:
         self._block_rows = block_rows
         self._lock = threading.Lock()
-        self._on = False
+        self._sketcher = Sketcher()
         self._under_way: dict[tuple[int, int], Future[None]] = {}
+        self.codes = False
+        self.sketches = False
 
-    @property
-    def on(self) -> bool:
-        """Tell whether blocks are being coded."""
-        return self._on
-
-    def follow(self, segments: Iterable[Segment], *, on: bool) -> None:
-        """Code every full block that has no codes yet, or, when turned off, give all codes up."""
+    def follow(self, segments: Iterable[Segment], *, codes: bool, sketches: bool) -> None:
+        """Make what is wanted and missing, and give up what is no longer wanted."""
         segments = list(segments)
         with self._lock:
-            if self._on and not on:
+            if (self.codes and not codes) or (self.sketches and not sketches):
                 self._under_way = {}
                 for segment in segments:
-                    segment.forget_codes()
-            self._on = on
-            for segment in segments if on else ():
-                for start in segment.uncoded(self._block_rows):
+                    segment.forget_codes(codes=not codes, sketch=not sketches)
+            self.codes, self.sketches = codes, sketches
+            for segment in segments:
+                for start in self._missing(segment):
                     key = (segment.number, start)
                     if key not in self._under_way:
-                        self._under_way[key] = _thread().submit(self._code, key, weakref.ref(segment))
+                        self._under_way[key] = _thread().submit(self._make, key, weakref.ref(segment))
 
     def finish(self) -> None:
-        """Wait until all that is to be coded is."""
+        """Wait until all that is to be made is."""
         with self._lock:
             waiting = list(self._under_way.values())
         for future in waiting:
             future.result()
 
-    def _code(self, key: tuple[int, int], found: "weakref.ref[Segment]") -> None:
+    def _missing(self, segment: Segment) -> Iterator[int]:
+        if self.codes:
+            yield from segment.uncoded(self._block_rows)
+        if self.sketches and segment.can_have_sketch:
+            yield _SKETCH
+
+    def _make(self, key: tuple[int, int], found: "weakref.ref[Segment]") -> None:
         with self._lock:
             wanted = key in self._under_way
         segment = found() if wanted else None
-        block = segment.coded(key[1], self._block_rows) if segment else None
-        with self._lock:
-            still_wanted = self._under_way.pop(key, None) is not None
-            if still_wanted and segment and block:
-                segment.take_codes(block)
+        if segment is None:
+            return
+        sketch = block = None
+        try:
+            if key[1] == _SKETCH:
+                sketch = self._sketcher.sketch(segment.rows.vectors)
+            else:
+                block = segment.coded(key[1], self._block_rows)
+        finally:
+            with self._lock:  # what failed is tried again after the next mutation
+                wanted = self._under_way.pop(key, None) is not None
+                if wanted and sketch:
+                    segment.take_sketch(sketch)
+                if wanted and block:
+                    segment.take_codes(block)
 
 
 @functools.cache

@@ -59,13 +59,15 @@ class ExactIndex:
 
     @property
     def precision(self) -> str:
-        """What a score is worth."""
-        return "exact-float64"
+        """What a score is worth, and whether a better one can have been missed."""
+        return "approximate-float64" if self.kind is IndexKind.APPROXIMATE else "exact-float64"
 
     @property
     def kind(self) -> IndexKind:
         """How the rows are searched now."""
-        return IndexKind.FAST if self._coder and self._coder.on else IndexKind.EXACT
+        if self._coder is None or not self._coder.codes:
+            return IndexKind.EXACT
+        return IndexKind.APPROXIMATE if self._coder.sketches else IndexKind.FAST
 
     @property
     def coded(self) -> int:
@@ -211,7 +213,7 @@ class ExactIndex:
             parts = [self._below] if self._sorted and gate <= self._gate else both
         segments = [segment for part in parts for segment in part.segments.values()]
         usual = self._sorted and gate == self._gate
-        widths = first_widths(segments, window, k, self._tuning, self._backend.widest, all_alive=usual)
+        widths = first_widths(segments, window, len(probes), k, self._tuning, self._backend.widest, all_alive=usual)
         request = Request(window, k, by)
         found = []
         for start in range(0, len(probes), _PROBES_AT_ONCE):
@@ -226,10 +228,10 @@ class ExactIndex:
         if self._coder is None:
             return
         faces = self._passing.alive + self._below.alive
-        enough = self._tuning.fast_from // (2 if self._coder.on else 1)  # so that a gallery at the limit does not waver
-        on = self._kind is IndexKind.FAST or (self._kind is IndexKind.AUTO and faces >= enough)
-        if on or self._coder.on:
-            self._coder.follow(self._segments(), on=on)
+        enough = self._tuning.fast_from // (2 if self._coder.codes else 1)  # a gallery at the limit must not waver
+        codes = self._kind is not IndexKind.EXACT and (self._kind is not IndexKind.AUTO or faces >= enough)
+        if codes or self._coder.codes:
+            self._coder.follow(self._segments(), codes=codes, sketches=self._kind is IndexKind.APPROXIMATE)
 
     def _admitted(self, window: Window, segments: list[Segment]) -> int:
         return sum(int(np.count_nonzero(part.alive & window.admits(part.rows.ers))) for part in segments)

@@ -44,6 +44,36 @@ def nearest_rows(probes: FloatRows, rows: FloatRows, k: int) -> tuple[NDArray[np
     return scores, positions
 
 
+class FastScan:
+    """Rows by their nearest of 16 points for each pair of numbers, scanned in a processor's registers."""
+
+    def __init__(self, learned: Any) -> None:
+        self._index = learned
+
+    @classmethod
+    def learn(cls, rows: FloatRows) -> "FastScan":
+        """Learn the points from rows; it holds none yet."""
+        faiss = faiss_module()
+        use_one_thread()
+        dimension = rows.shape[1]
+        index = faiss.IndexPQFastScan(dimension, dimension // 2, 4, faiss.METRIC_INNER_PRODUCT)
+        index.train(np.ascontiguousarray(rows))
+        return cls(index)
+
+    def drawn(self, rows: FloatRows) -> "FastScan":
+        """Return another one with the same points that holds these rows."""
+        use_one_thread()
+        index = faiss_module().clone_index(self._index)
+        index.add(np.ascontiguousarray(rows))
+        return FastScan(index)
+
+    def nearest(self, probes: FloatRows, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the k largest estimates of each probe's inner products and their positions, -1 for none: (q, k)."""
+        use_one_thread()
+        estimates, positions = self._index.search(probes, k)
+        return estimates, positions
+
+
 class TopRows:
     """The highest of many values of each probe, with the numbers of their rows: a FAISS heap for each probe."""
 

@@ -50,6 +50,10 @@ class Proposals:
             np.maximum(ceiling, next_best),
         )
 
+    def sure(self) -> Self:
+        """Return the same rows as if no other could be better."""
+        return type(self)(self.bounds, self.rows, np.full(len(self.bounds), -np.inf))
+
     def of_segment(self, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Ids]:
         """Return probe, column and position of the rows that are proposed from the segment at this place."""
         owners, columns = np.nonzero((self.rows >> _PLACE_SHIFT == place) & (self.bounds > -np.inf))

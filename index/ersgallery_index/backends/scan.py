@@ -11,6 +11,7 @@ from ersgallery_index.backends.codes import CodeBlock, CodedProbes
 from ersgallery_index.backends.faiss_library import TopRows, use_one_thread
 from ersgallery_index.backends.proposals import Proposals, row_number
 from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.sketches import Sketch
 from ersgallery_index.backends.widths import Widths
 from ersgallery_index.backends.workers import run_all, worker_count
 from ersgallery_index.interface import FloatRows, Scores
@@ -28,34 +29,39 @@ _TIGHTEN_ROWS = 256
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Neighbouring rows of one segment: a coded block, or rows that have no codes."""
+    """Neighbouring rows of one segment: a sketch, a coded block, or rows that have neither."""
 
     place: int
     segment: Segment
     start: int
     stop: int
-    block: CodeBlock | None
+    block: CodeBlock | None = None
+    sketch: Sketch | None = None
 
     @property
     def cost(self) -> int:
         """What it costs to look at it, in coded rows."""
-        return (self.stop - self.start) * (1 if self.block else _BARE_COST)
+        return (self.stop - self.start) * (1 if self.block or self.sketch else _BARE_COST)
 
 
 def propose(segments: Sequence[Segment], probes: FloatRows, window: Window, widths: Widths) -> Proposals:
     """Return for each probe the rows with the highest bounds among those that lie in the window and are alive."""
-    runs = [run for place, segment in enumerate(segments) for run in _runs(place, segment)]
+    sketched = widths.sketched > 0
+    runs = [run for place, segment in enumerate(segments) for run in _runs(place, segment, sketched=sketched)]
     coded = CodedProbes.of(probes) if any(run.block for run in runs) else None
     shares = _shares(runs, len(probes))
     parts = run_all([partial(_look_at, share, probes, coded, window, widths) for share in shares])
     return Proposals.together(parts, widths.kept) if parts else Proposals.none(len(probes))
 
 
-def _runs(place: int, segment: Segment) -> Iterator[_Run]:
+def _runs(place: int, segment: Segment, *, sketched: bool) -> Iterator[_Run]:
+    if sketched and segment.sketch:
+        yield _Run(place, segment, 0, segment.size, sketch=segment.sketch)
+        return
     for block in segment.blocks:
         yield _Run(place, segment, block.start, block.stop, block)
     for rows in segment.bare_runs():
-        yield _Run(place, segment, rows.start, rows.stop, None)
+        yield _Run(place, segment, rows.start, rows.stop)
 
 
 def _shares(runs: list[_Run], probes: int) -> list[list[_Run]]:
@@ -74,14 +80,34 @@ def _look_at(
     runs: Sequence[_Run], probes: FloatRows, coded: CodedProbes | None, window: Window, widths: Widths
 ) -> Proposals:
     use_one_thread()
+    segments = {run.place: run.segment for run in runs}
+    parts = [_bare(run, probes, window, widths.bare) for run in runs if not (run.block or run.sketch)]
+    sketches = [_sketched(run, run.sketch, probes, widths.sketched) for run in runs if run.sketch]
+    if sketches:
+        parts.append(_tightened(Proposals.together(sketches, widths.sketched).sure(), probes, segments))
     blocks = [(run, run.block) for run in runs if run.block]
-    parts = [_bare(run, probes, window, widths.bare) for run in runs if not run.block]
     if blocks and coded:
-        top = TopRows(len(probes), min(widths.kept, sum(run.stop - run.start for run, _ in blocks)))
-        for run, block in blocks:
-            top.add(block.bounds(coded, _hidden(run, block, window)), row_number(run.place, block.start))
-        parts.append(_tightened(top, coded, probes, {run.place: run.segment for run in runs}))
+        parts.append(_tightened(_coded(blocks, coded, window, widths.kept), probes, segments))
     return Proposals.together(parts, widths.kept)
+
+
+def _sketched(run: _Run, sketch: Sketch, probes: FloatRows, width: int) -> Proposals:
+    """Return the rows with the best estimates, which are no bounds."""
+    estimates, positions = sketch.nearest(probes, min(width, run.stop - run.start))
+    seen = (positions >= 0) & run.segment.alive[positions]
+    rows = np.where(seen, positions, 0) + row_number(run.place, 0)
+    return Proposals(np.where(seen, estimates, -np.inf), rows, np.full(len(probes), -np.inf))
+
+
+def _coded(blocks: Sequence[tuple[_Run, CodeBlock]], coded: CodedProbes, window: Window, width: int) -> Proposals:
+    """Return the rows with the highest coded bounds."""
+    top = TopRows(len(coded.losses), min(width, sum(run.stop - run.start for run, _ in blocks)))
+    for run, block in blocks:
+        top.add(block.bounds(coded, _hidden(run, block, window)), row_number(run.place, block.start))
+    taken = top.taken
+    bounds = np.where(taken, top.values.astype(np.float64) + coded.losses[:, None], -np.inf)
+    ceiling = np.where(taken.all(axis=1), bounds.min(axis=1), -np.inf)
+    return Proposals(bounds, np.where(taken, top.rows, 0), ceiling)
 
 
 def _hidden(run: _Run, block: CodeBlock, window: Window) -> NDArray[np.bool_] | None:
@@ -105,17 +131,13 @@ def _bare(run: _Run, probes: FloatRows, window: Window, width: int) -> Proposals
     return Proposals(np.where(seen, bounds, -np.inf), positions + row_number(run.place, 0), ceiling)
 
 
-def _tightened(top: TopRows, coded: CodedProbes, probes: FloatRows, segments: dict[int, Segment]) -> Proposals:
-    """Return the rows of the highest coded bounds with bounds as good as float32."""
-    lowest = np.where(top.taken, top.values, np.inf).min(axis=1).astype(np.float64)
-    full = top.taken.all(axis=1)
-    rows = np.where(top.taken, top.rows, -1)
-    found = Proposals(np.where(top.taken, 0.0, -np.inf), rows, np.where(full, lowest + coded.losses, -np.inf))
-    bounds = np.full(rows.shape, -np.inf)
+def _tightened(found: Proposals, probes: FloatRows, segments: dict[int, Segment]) -> Proposals:
+    """Return the same rows with bounds as good as float32."""
+    bounds = np.full(found.rows.shape, -np.inf)
     for place, segment in segments.items():
         owners, columns, positions = found.of_segment(place)
         for start in range(0, len(owners), _TIGHTEN_ROWS):
             some = slice(start, start + _TIGHTEN_ROWS)
             scores = np.einsum("nd,nd->n", segment.rows.vectors[positions[some]], probes[owners[some]])
             bounds[owners[some], columns[some]] = scores + score_error(probes.shape[1])
-    return Proposals(bounds, rows, found.ceiling)
+    return Proposals(bounds, found.rows, found.ceiling)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ersgallery_index.backends.codes import CodeBlock
 from ersgallery_index.backends.proposers import Backend
+from ersgallery_index.backends.sketches import Sketch, can_sketch
 from ersgallery_index.interface import FloatRows, Ids, Scores
 
 _LOCATION_SHIFT = 32
@@ -78,6 +79,7 @@ class Segment:
         )
         self._alive = np.zeros(capacity, dtype=np.bool_)
         self._blocks: dict[int, CodeBlock] = {}
+        self.sketch: Sketch | None = None
         self.number = number
         self.run_rows = backend.run_rows
         self.proposer = backend.open_proposer(dimension)
@@ -144,9 +146,21 @@ class Segment:
         """Search these rows by their codes from now on; any thread may give them."""
         self._blocks = self._blocks | {block.start: block}
 
-    def forget_codes(self) -> None:
-        """Search all rows as they are from now on."""
-        self._blocks = {}
+    @property
+    def can_have_sketch(self) -> bool:
+        """Tell whether the segment is full, and has no sketch yet."""
+        return self.sketch is None and self.room == 0 and can_sketch(self.size, self._columns.vectors.shape[1])
+
+    def take_sketch(self, sketch: Sketch) -> None:
+        """Let searches that may be approximate use this sketch; any thread may give it."""
+        self.sketch = sketch
+
+    def forget_codes(self, *, codes: bool, sketch: bool) -> None:
+        """Search all rows without these from now on."""
+        if codes:
+            self._blocks = {}
+        if sketch:
+            self.sketch = None
 
     def bury(self, positions: NDArray[np.intp]) -> None:
         """Mark rows as removed, and wipe their vectors so that a deleted face is gone from host memory at once."""

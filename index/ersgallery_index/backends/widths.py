@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.sketches import PROBES_AT_MOST
+
+_SKETCHED_FOR_EACH, _SKETCHED = 8, 560
+"""Rows scored for each one asked for, and besides: with so many, no mate of 100,000 was missed (docs/benchmarks.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +32,26 @@ class Tuning:
 class Widths:
     """How many rows are proposed for each probe: `kept` in all, `bare` by each run of rows without codes.
 
-    A run proposes rows before it is known which of them the search may see, so it has to propose more.
+    A run proposes rows before it is known which of them the search may see, so it has to propose more. sketched: how
+    many of the rows with the best estimates are scored; 0: no sketch is used.
     """
 
     kept: int
     bare: int
+    sketched: int = 0
 
     def widened(self, times: int) -> "Widths":
-        """Return widths so many times as large."""
+        """Return widths so many times as large; what sketches left in doubt is decided without them."""
         return Widths(self.kept * times, self.bare * times)
 
 
 def first_widths(
-    segments: Sequence[Segment], window: Window, k: int, tuning: Tuning, widest: int, *, all_alive: bool
+    segments: Sequence[Segment], window: Window, probes: int, k: int, tuning: Tuning, widest: int, *, all_alive: bool
 ) -> Widths:
     """Return the widths of the first pass: the more, the fewer of the rows without codes may be seen at all.
 
-    all_alive says that every living row lies in the window, so that none has to be counted.
+    all_alive says that every living row lies in the window, so that none has to be counted, and sketches, which know of
+    no window, can be used.
     """
     plain = k + tuning.slack
     total = sum(run.stop - run.start for segment in segments for run in segment.bare_runs())
@@ -53,7 +60,8 @@ def first_widths(
         return Widths(max(plain, min(bare, widest)), bare)
     times, constant = tuning.coded_slack
     most = max(plain, widest)
-    return Widths(min(plain + times * k + constant, most), min(bare, most))
+    sketched = _SKETCHED_FOR_EACH * k + _SKETCHED if all_alive and probes <= PROBES_AT_MOST else 0
+    return Widths(min(plain + times * k + constant, most), min(bare, most), sketched)
 
 
 def _admitted(segment: Segment, window: Window, *, all_alive: bool) -> int:
