@@ -57,7 +57,8 @@ class ProfileVersion:
 class GallerySettings:
     """What the caller chose for a gallery. None stands for a default: gamma the profile's, gamma_gallery as gamma.
 
-    tau_subjects: the number of subjects that tau was chosen for; None: unknown. index_kind changes no answer.
+    tau_subjects: the number of subjects that tau was chosen for; None: unknown. index_kind: APPROXIMATE alone can
+    change an answer.
     """
 
     tau: float

@@ -52,7 +52,7 @@ class GalleryCalls(Calls):
         version. tau: similarity from which the best candidate is a MATCH. gamma: None for the profile's.
         gamma_gallery: None for gamma. subject_search: TEMPLATE finds subjects by the template of all their faces, made
         with template_weighting and template_media_pooling. tau_subjects: the number of subjects tau was chosen for.
-        index_kind: how faces are searched, which changes no answer.
+        index_kind: how faces are searched.
         Raises GalleryExists, ProfileNotFound, InvalidRequest.
         """
         settings = gallery_pb2.Gallery(

@@ -69,8 +69,9 @@ def index_kind_option(function: FunctionT) -> FunctionT:
     """Say how faces are searched."""
     return click.option(
         "--index-kind",
-        type=click.Choice(["auto", "exact", "fast"]),
-        help="How faces are searched; answers are the same. fast: several times faster, a quarter more memory.",
+        type=click.Choice(["auto", "exact", "fast", "approximate"]),
+        help="How faces are searched. fast: the same answers, several times faster, a quarter more memory. "
+        "approximate: single probes faster still; it can miss a face.",
     )(function)
 
 

@@ -37,8 +37,8 @@ class GalleryCounts:
 class IndexDescription:
     """The index that answers: its kind, where it runs (`cpu`, `cuda:N`) and what a score is worth.
 
-    kind: `exact` or `fast`. capacity_faces: with a gallery, how many faces fit into the server's memory, those that are
-    there included; None where unknown.
+    kind: `exact`, `fast` or `approximate`. capacity_faces: with a gallery, how many faces fit into the server's memory,
+    those that are there included; None where unknown.
     """
 
     kind: str

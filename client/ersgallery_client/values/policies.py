@@ -21,15 +21,17 @@ class SubjectSearch(enum.StrEnum):
 
 
 class IndexKind(enum.StrEnum):
-    """How faces are searched; answers are the same. UNSPECIFIED is AUTO: EXACT for few faces, FAST for many.
+    """How faces are searched. UNSPECIFIED is AUTO: EXACT for few faces, FAST for many.
 
-    FAST searches int8 codes first, several times faster and with a quarter more memory.
+    FAST searches int8 codes first, several times faster and with a quarter more memory; its answers are EXACT's.
+    APPROXIMATE answers single probes faster still, and can miss a face.
     """
 
     UNSPECIFIED = "UNSPECIFIED"
     AUTO = "AUTO"
     EXACT = "EXACT"
     FAST = "FAST"
+    APPROXIMATE = "APPROXIMATE"
 
 
 class GalleryWarning(enum.StrEnum):

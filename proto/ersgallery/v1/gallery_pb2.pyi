@@ -89,9 +89,13 @@ class _IndexKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """int8 codes of all faces are multiplied, which is several times faster and takes a quarter more memory; the few faces
     that the codes' error bound leaves in doubt are then scored exactly. On a CPU only: on a GPU it is as EXACT.
     """
+    INDEX_KIND_APPROXIMATE: _IndexKind.ValueType  # 4
+    """As FAST, with sketches of the faces beside the codes (a sixteenth of the rows' size), by which calls of up to four probes
+    that wait alone are answered several times faster. It can miss a face, which the benchmarks measure.
+    """
 
 class IndexKind(_IndexKind, metaclass=_IndexKindEnumTypeWrapper):
-    """How faces are searched. All kinds give the same answers: scores and decisions are always exact."""
+    """How faces are searched. All kinds but APPROXIMATE give the answers of brute force; scores are always exact."""
 
 INDEX_KIND_UNSPECIFIED: IndexKind.ValueType  # 0
 """AUTO."""
@@ -102,6 +106,10 @@ INDEX_KIND_EXACT: IndexKind.ValueType  # 2
 INDEX_KIND_FAST: IndexKind.ValueType  # 3
 """int8 codes of all faces are multiplied, which is several times faster and takes a quarter more memory; the few faces
 that the codes' error bound leaves in doubt are then scored exactly. On a CPU only: on a GPU it is as EXACT.
+"""
+INDEX_KIND_APPROXIMATE: IndexKind.ValueType  # 4
+"""As FAST, with sketches of the faces beside the codes (a sixteenth of the rows' size), by which calls of up to four probes
+that wait alone are answered several times faster. It can miss a face, which the benchmarks measure.
 """
 global___IndexKind = IndexKind
 
@@ -202,7 +210,7 @@ class Gallery(google.protobuf.message.Message):
     tau_subjects: builtins.int
     """The number of subjects that tau was chosen for; at least 1. Unset: unknown."""
     index_kind: global___IndexKind.ValueType
-    """How faces are searched. It changes no answer; a change takes effect behind the searches, without a rebuild."""
+    """How faces are searched. A change takes effect behind the searches, without a rebuild."""
     @property
     def effective(self) -> global___EffectivePolicy:
         """Output only: the gates in force, with defaults filled in."""
@@ -357,7 +365,7 @@ class IndexDescription(google.protobuf.message.Message):
     PRECISION_FIELD_NUMBER: builtins.int
     CAPACITY_FACES_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """What answers at present: "exact" or "fast"."""
+    """What answers at present: "exact", "fast" or "approximate"."""
     device: builtins.str
     """Where it runs: "cpu" or "cuda:N"."""
     precision: builtins.str

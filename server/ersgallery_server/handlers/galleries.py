@@ -39,6 +39,7 @@ INDEX_KIND: Mapping[int, IndexKind] = {
     gallery_pb2.INDEX_KIND_AUTO: IndexKind.AUTO,
     gallery_pb2.INDEX_KIND_EXACT: IndexKind.EXACT,
     gallery_pb2.INDEX_KIND_FAST: IndexKind.FAST,
+    gallery_pb2.INDEX_KIND_APPROXIMATE: IndexKind.APPROXIMATE,
 }
 MAX_SUBJECTS = 2**62
 

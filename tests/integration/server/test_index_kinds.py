@@ -47,6 +47,8 @@ def test_a_gallery_is_searched_as_it_says_and_answers_the_same(server: RunningSe
         answer = identify(server, "g", faces[7] + 0.1 * faces[8])
         assert answer.identification == exact.identification
         assert (answer.applied.index.kind, answer.applied.index.precision) == ("fast", "exact-float64")
+    rough = choose(server, gallery_pb2.INDEX_KIND_APPROXIMATE)
+    assert (rough.index.kind, rough.index.precision) == ("approximate", "approximate-float64")
     assert choose(server, gallery_pb2.INDEX_KIND_EXACT).index.kind == "exact"
     assert identify(server, "g", faces[7] + 0.1 * faces[8]).identification == exact.identification
 
