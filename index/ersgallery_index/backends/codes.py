@@ -1,7 +1,7 @@
 """Rows as int8 codes with a bound on what the coding lost, so that a search over codes can still be exact.
 
 A row x is kept as c * s with integers |c| <= 127 and its own scale s; e = |x - c s| is measured. A probe q is coded the
-same way for its batch, its loss is f. By the Cauchy-Schwarz inequality
+same way, its loss is f. By the Cauchy-Schwarz inequality
 
     q.x <= (coded q).(coded x) + |q| e + f |coded x|,
 
@@ -26,21 +26,34 @@ _ROUNDING = 2e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedProbes:
-    """Probes (q, d) in codes with one scale; losses (q,): what to add to every bound of a probe's scores."""
+    """Probes (q, d) in codes. What a block returns becomes a bound of scores by `as_bounds`.
+
+    A product takes one scale for all probes, so `scale` is that of the middle one; stretches (q,) >= 1 says how many
+    times as large a probe's own scale is, and losses (q,) what its coding lost.
+    """
 
     codes: ProbeCodes
     scale: np.float32
+    stretches: Scores
     losses: Scores
 
     @classmethod
     def of(cls, probes: FloatRows) -> "CodedProbes":
         """Code probes of unit length."""
-        scale = _scales(np.abs(probes).max(keepdims=True).reshape(1))[0]
-        codes = np.rint(probes / scale)
-        losses = _lengths(probes - codes * scale)
+        own = _scales(np.abs(probes).max(axis=1))
+        scale = np.float32(np.median(own))
+        scales = np.maximum(own, scale)  # a stretch below 1 would shrink the rows' margins
+        codes = np.rint(probes / scales[:, None])
+        losses = _lengths(probes - codes * scales[:, None])
         # A row's loss is at most half its scale for each number, and no number is larger than 1.
         coded_length = _LENGTH + 0.5 / _LARGEST * np.sqrt(probes.shape[1])
-        return cls((codes + ZERO).astype(np.uint8), scale, losses * coded_length + _ROUNDING)
+        stretches = scales.astype(np.float64) / scale
+        return cls((codes + ZERO).astype(np.uint8), scale, stretches, losses * coded_length + _ROUNDING * stretches)
+
+    def as_bounds(self, values: FloatRows) -> Scores:
+        """Return upper bounds of scores (q, n) for what blocks returned; the order of each probe's values is kept."""
+        bounds: Scores = values.astype(np.float64) * self.stretches[:, None] + self.losses[:, None]
+        return bounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +81,8 @@ class CodeBlock:
             highest=float(ers.max()),
         )
 
-    def bounds(self, probes: CodedProbes, hidden: NDArray[np.bool_] | None) -> FloatRows:
-        """Return upper bounds (q, n), less the probes' losses, of all scores; minus infinity for hidden rows."""
+    def look(self, probes: CodedProbes, hidden: NDArray[np.bool_] | None) -> FloatRows:
+        """Return what `as_bounds` makes upper bounds (q, n) of all scores; minus infinity for hidden rows."""
         bias = self.margins if hidden is None else np.where(hidden, np.float32(-np.inf), self.margins)
         return self.product(probes.codes, probes.scale, bias)
 

@@ -103,9 +103,9 @@ def _coded(blocks: Sequence[tuple[_Run, CodeBlock]], coded: CodedProbes, window:
     """Return the rows with the highest coded bounds."""
     top = TopRows(len(coded.losses), min(width, sum(run.stop - run.start for run, _ in blocks)))
     for run, block in blocks:
-        top.add(block.bounds(coded, _hidden(run, block, window)), row_number(run.place, block.start))
+        top.add(block.look(coded, _hidden(run, block, window)), row_number(run.place, block.start))
     taken = top.taken
-    bounds = np.where(taken, top.values.astype(np.float64) + coded.losses[:, None], -np.inf)
+    bounds = np.where(taken, coded.as_bounds(top.values), -np.inf)
     ceiling = np.where(taken.all(axis=1), bounds.min(axis=1), -np.inf)
     return Proposals(bounds, np.where(taken, top.rows, 0), ceiling)
 

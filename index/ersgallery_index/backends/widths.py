@@ -23,7 +23,7 @@ class Tuning:
     """
 
     slack: int = 10
-    coded_slack: tuple[int, int] = (2, 10)
+    coded_slack: tuple[int, int] = (3, 30)
     sparse_share: float = 0.25
     fast_from: int = 16_384
 

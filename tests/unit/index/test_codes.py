@@ -34,17 +34,18 @@ def test_a_bound_is_never_below_the_score_and_close_to_it_for_spread_rows(dimens
     rows = awkward_rows(dimension)
     for probes in (rows[:60], rows[60:-3], rows[:1]):
         coded = CodedProbes.of(probes)
-        bounds = CodeBlock.of(0, rows, np.ones(len(rows))).bounds(coded, None) + coded.losses[:, None]
+        bounds = CodeBlock.of(0, rows, np.ones(len(rows))).look(coded, None)
+        bounds = coded.as_bounds(bounds)
         assert (bounds >= exact_scores(probes, rows)).all()
     coded = CodedProbes.of(rows[:60])
-    bounds = CodeBlock.of(0, rows[:60], np.ones(60)).bounds(coded, None) + coded.losses[:, None]
+    bounds = coded.as_bounds(CodeBlock.of(0, rows[:60], np.ones(60)).look(coded, None))
     assert np.abs(bounds - exact_scores(rows[:60], rows[:60])).max() < 0.05
 
 
 def test_hidden_rows_have_no_bound() -> None:
     rows = unit_rows(np.eye(4))
     hidden = np.array([True, False, True, False])
-    bounds = CodeBlock.of(0, rows, np.ones(4)).bounds(CodedProbes.of(rows), hidden)
+    bounds = CodeBlock.of(0, rows, np.ones(4)).look(CodedProbes.of(rows), hidden)
     assert np.isneginf(bounds[:, hidden]).all()
     assert np.isfinite(bounds[:, ~hidden]).all()
 
