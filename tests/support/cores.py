@@ -46,7 +46,9 @@ class Core:
         self.folder.close()
         self.store.close()
 
-    def profile(self, profile_id: str, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None = None) -> Any:
+    def profile(
+        self, profile_id: str, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None = None
+    ) -> ProfileVersion:
         """Make a profile with gamma 0.3; return its version."""
         made = Profile(MODEL, centroids.astype(np.float64), 0.3, None if mean is None else mean.astype(np.float64))
         digest = f"{profile_id}{centroids.tobytes().hex()[:40]}"
