@@ -2,9 +2,9 @@
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from ersgallery_index import IndexKind, Policy, Profile, Weighting
@@ -176,6 +176,45 @@ class NewFace:
     subject_display_name: str = ""
     box: FaceBox | None = None
     image: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewFaces:
+    """Faces to be stored, in columns: un-centred unit embeddings (n, d) float32 with what was measured on each.
+
+    display_names: for the subjects that are made. A batch is kept in columns because an object per face would cost more
+    than the database.
+    """
+
+    subject_ids: Sequence[str]
+    embeddings: NDArray[np.float32] = field(repr=False)
+    embedding_norms: NDArray[np.float64]
+    ers: NDArray[np.float64]
+    raw_ers: NDArray[np.float64]
+    media_ids: Sequence[str]
+    metadata: Sequence[Metadata]
+    display_names: Sequence[str]
+    boxes: Sequence[FaceBox | None]
+    images: Sequence[bytes | None] = field(repr=False)
+
+    @classmethod
+    def of(cls, faces: Sequence[NewFace]) -> Self:
+        """Return single faces as columns; raises ValueError where their embeddings have several dimensions."""
+        return cls(
+            subject_ids=[face.subject_id for face in faces],
+            embeddings=np.stack([face.embedding for face in faces]) if faces else np.empty((0, 0), np.float32),
+            embedding_norms=np.array([face.embedding_norm for face in faces], np.float64),
+            ers=np.array([face.ers for face in faces], np.float64),
+            raw_ers=np.array([face.raw_ers for face in faces], np.float64),
+            media_ids=[face.media_id for face in faces],
+            metadata=[face.metadata for face in faces],
+            display_names=[face.subject_display_name for face in faces],
+            boxes=[face.box for face in faces],
+            images=[face.image for face in faces],
+        )
+
+    def __len__(self) -> int:
+        return len(self.subject_ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from ersgallery_index import Profile
 from ersgallery_server.store import Enrolled, Store
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, NewFace
+from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, NewFace, NewFaces
 from numpy.typing import NDArray
 
 DIMENSION = 512
@@ -120,7 +120,9 @@ def _prepare(store: Store) -> tuple[GalleryRecord, NDArray[np.float32]]:
 
 def _enroll(store: Store, gallery: GalleryRecord, faces: list[NewFace]) -> None:
     counts = AcquisitionCounts(enrollment_attempts=len(faces))
-    work = store.submit(lambda t: t.enroll(gallery.key, gallery.profile.key, faces, counts=counts, gate=0.3))
+    work = store.submit(
+        lambda t: t.enroll(gallery.key, gallery.profile.key, NewFaces.of(faces), counts=counts, gate=0.3)
+    )
     if not isinstance(work.result(), Enrolled):
         raise TypeError("an enrolment without a request id was taken for a repetition")
 

@@ -11,7 +11,14 @@ import psycopg
 import pytest
 from ersgallery_index import Profile
 from ersgallery_server.store import Enrolled, Replay, Store, WriteTransaction, migrate_database
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, NewFace, ProfileVersion
+from ersgallery_server.values import (
+    AcquisitionCounts,
+    GalleryRecord,
+    GallerySettings,
+    NewFace,
+    NewFaces,
+    ProfileVersion,
+)
 from numpy.typing import NDArray
 
 from tests.support.postgres import postgres_database, postgres_server
@@ -141,7 +148,7 @@ def enroll_within(
 ) -> Enrolled | Replay:
     """Enrol under the gallery's profile, as one attempt per face."""
     arguments = {"counts": AcquisitionCounts(enrollment_attempts=len(faces)), "gate": GATE, **rest}
-    return transaction.enroll(gallery.key, gallery.profile.key, faces, **arguments)
+    return transaction.enroll(gallery.key, gallery.profile.key, NewFaces.of(faces), **arguments)
 
 
 def enrolled_within(

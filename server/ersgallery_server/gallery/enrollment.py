@@ -1,17 +1,25 @@
-"""What becomes of the items of an enrolment: which faces are stored, and what the caller is told."""
+"""What becomes of the items of an enrolment: which faces are stored, and what the caller is told.
+
+A batch is worked on in columns, a row for each face: an object per face would cost more than the database.
+"""
 
 import enum
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ersgallery_index import Derivation, InvalidEmbedding, Recognizability
+import numpy as np
+from ersgallery_index import Derivation, IndexRows, InvalidEmbedding
+from numpy.typing import NDArray
 
 from ersgallery_server.errors import ModelMismatch, NotAcquired, ServiceError
-from ersgallery_server.gallery.acquisition import Acquired, score_each
-from ersgallery_server.gallery.inputs import AcquiredEmbedding, Member
+from ersgallery_server.gallery.acquisition import AcquiredFaces
+from ersgallery_server.gallery.inputs import Member
 from ersgallery_server.store import Enrolled
-from ersgallery_server.values import AcquisitionCounts, FaceBox, GallerySettings, LowErs, Metadata, NewFace
+from ersgallery_server.values import AcquisitionCounts, FaceBox, GallerySettings, LowErs, Metadata, NewFaces
+
+Ids = NDArray[np.int64]
+Rows = NDArray[np.intp]
 
 
 class Disposition(enum.Enum):
@@ -20,6 +28,11 @@ class Disposition(enum.Enum):
     ACCEPTED = "ACCEPTED"
     LOW_ERS = "LOW_ERS"
     REJECTED = "REJECTED"
+
+
+DISPOSITIONS: tuple[Disposition, ...] = tuple(Disposition)
+ACCEPTED, LOW_ERS, REJECTED = range(3)
+"""Dispositions by their places, as columns hold them."""
 
 
 class EnrollmentWarning(enum.Enum):
@@ -39,166 +52,191 @@ class EnrollmentItem:
     subject_display_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FaceOutcome:
-    """What became of one face; `reason` is empty when it was accepted, `face_id` None when it was rejected."""
-
-    disposition: Disposition
-    reason: str = ""
-    detail: str = ""
-    face_id: int | None = None
-    recognizability: Recognizability | None = None
-    embedding_norm: float = 0.0
-    box: FaceBox | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ItemResult:
-    """What became of one item."""
-
-    subject_id: str
-    faces: tuple[FaceOutcome, ...]
-    warnings: tuple[EnrollmentWarning, ...] = ()
-
-    @property
-    def disposition(self) -> Disposition:
-        """Return the best of its faces'."""
-        found = {face.disposition for face in self.faces}
-        return next(disposition for disposition in Disposition if disposition in found)
-
-
 ItemError = InvalidEmbedding | ServiceError
-ItemOutcome = ItemResult | ItemError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceOutcomes:
+    """What became of n faces, in columns.
+
+    dispositions (n,): places in DISPOSITIONS. face_ids: None for a face that was rejected. ers, raw_ers and norms: None
+    for one that has no embedding. reasons: why a face was not accepted, and for people with the limit. boxes: of
+    photographs. Both are by the place of the face.
+    """
+
+    dispositions: Sequence[int]
+    face_ids: Sequence[int | None]
+    ers: Sequence[float | None]
+    raw_ers: Sequence[float | None]
+    norms: Sequence[float | None]
+    reasons: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    boxes: Mapping[int, FaceBox] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EnrollmentReport:
-    """One outcome per item, and the revision from which the faces are searchable."""
+    """What became of m items: an error, or the outcomes of their faces, which follow one another in `faces`.
 
-    outcomes: tuple[ItemOutcome, ...]
+    items: as they were given. starts (m + 1,): where the faces of each begin, and the end. errors, warnings: by item.
+    revision: from which the faces are searchable.
+    """
+
+    items: Sequence[EnrollmentItem | ItemError]
+    starts: Sequence[int]
+    errors: Mapping[int, ItemError]
+    warnings: Mapping[int, Sequence[EnrollmentWarning]]
+    faces: FaceOutcomes
     revision: int
 
 
 class EnrollmentPlan:
-    """Decides the items of a batch before the store is asked, and reports them after it answered."""
+    """Decides the items of a batch before the store is asked, and reports them after it answered.
+
+    acquired: the faces of all items, one after the other; an item that is an error has none.
+    """
 
     def __init__(
         self,
         items: Sequence[EnrollmentItem | ItemError],
-        acquired: Sequence[Sequence[Acquired]],
+        acquired: AcquiredFaces,
         derivation: Derivation,
         settings: GallerySettings,
         gate: float,
     ) -> None:
         self._items = items
+        self._acquired = acquired
+        self._derivation = derivation
         self._gate = gate
-        self._settings = settings
-        self._faces: list[NewFace] = []
-        scores = iter(score_each(derivation, [outcome for members in acquired for outcome in members]))
-        self._plans = [
-            item if isinstance(item, Exception) else self._plan(item, members, [next(scores) for _ in members])
-            for item, members in zip(items, acquired, strict=True)
-        ]
+        sizes = [0 if isinstance(item, Exception) else len(item.members) for item in items]
+        self._starts: Rows = np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)])
+        self._item_of: Rows = np.repeat(np.arange(len(items)), sizes)
+        self._errors = _errors(items, acquired, self._item_of)
+        self._derived = derivation.derive(acquired.units)
+        self._low = self._derived.ers < gate
+        kept = ~self._low if settings.low_ers is LowErs.REJECT else np.ones(len(self._low), np.bool_)
+        kept &= ~np.isin(self._item_of[acquired.usable], list(self._errors))
+        self._kept: Rows = np.flatnonzero(kept)
+        self._faces = self._new_faces(store_images=settings.store_images)
 
     @property
-    def faces(self) -> Sequence[NewFace]:
+    def faces(self) -> NewFaces:
         """Return the faces to store."""
         return self._faces
 
     @property
     def counts(self) -> AcquisitionCounts:
         """Return how many faces were offered and how many of them will not be stored."""
-        attempts = sum(1 if isinstance(item, Exception) else len(item.members) for item in self._items)
+        attempts = self._acquired.count + sum(isinstance(item, Exception) for item in self._items)
         return AcquisitionCounts(enrollment_attempts=attempts, failures_to_enroll=attempts - len(self._faces))
+
+    def rows(self, enrolled: Enrolled, derivation: Derivation) -> IndexRows | None:
+        """Return what was stored as an index under this derivation holds it; None where it was derived by another.
+
+        A face without a direction left can match nobody and stays out.
+        """
+        if derivation is not self._derivation:
+            return None
+        usable = self._derived.usable[self._kept]
+        rows = self._kept[usable]
+        return IndexRows(
+            enrolled.face_ids[usable],
+            enrolled.subject_keys[usable],
+            self._derived.ers[rows],
+            self._derived.vectors[rows],
+        )
 
     def report(self, enrolled: Enrolled) -> EnrollmentReport:
         """Fill in what the store gave: face ids and what became of the subjects."""
-        face_ids = iter(enrolled.face_ids.tolist())
-        findable = self._findable(enrolled)
-        outcomes = [
-            plan if isinstance(plan, Exception) else self._finish(plan, face_ids, enrolled, findable)
-            for plan in self._plans
-        ]
-        return EnrollmentReport(tuple(outcomes), enrolled.revision)
-
-    def _plan(
-        self, item: EnrollmentItem, members: Sequence[Acquired], scores: Sequence[Recognizability | None]
-    ) -> ItemOutcome:
-        for outcome in members:
-            if isinstance(outcome, InvalidEmbedding | ModelMismatch):
-                return outcome
-        return ItemResult(
-            item.subject_id,
-            tuple(
-                self._face(item, member, outcome, score)
-                for member, outcome, score in zip(item.members, members, scores, strict=True)
-            ),
+        return EnrollmentReport(
+            items=self._items,
+            starts=self._starts.tolist(),
+            errors=self._errors,
+            warnings=self._warnings(enrolled),
+            faces=self._outcomes(enrolled.face_ids),
+            revision=enrolled.revision,
         )
 
-    def _face(
-        self, item: EnrollmentItem, member: Member, outcome: Acquired, score: Recognizability | None
-    ) -> FaceOutcome:
-        if isinstance(outcome, NotAcquired):
-            return FaceOutcome(Disposition.REJECTED, outcome.reason, str(outcome))
-        if not isinstance(outcome, AcquiredEmbedding) or score is None:
-            raise TypeError("an invalid member reached the plan of its faces")
-        low = score.ers < self._gate
-        face = FaceOutcome(
-            Disposition.LOW_ERS if low else Disposition.ACCEPTED,
-            reason="LOW_ERS" if low else "",
-            detail=f"ERS {score.ers:.3f} is below gamma_gallery {self._gate:.3f}" if low else "",
-            recognizability=score,
-            embedding_norm=outcome.norm,
-            box=outcome.box,
-        )
-        if low and self._settings.low_ers is LowErs.REJECT:
-            return replace(face, disposition=Disposition.REJECTED)
-        self._faces.append(self._new_face(item, member, outcome, score))
-        return face
-
-    def _new_face(
-        self, item: EnrollmentItem, member: Member, acquired: AcquiredEmbedding, score: Recognizability
-    ) -> NewFace:
-        return NewFace(
-            subject_id=item.subject_id,
-            embedding=acquired.unit,
-            embedding_norm=acquired.norm,
-            ers=score.ers,
-            raw_ers=score.raw_ers,
-            media_id=member.media_id,
-            metadata=item.metadata,
-            subject_display_name=item.subject_display_name,
-            box=acquired.box,
-            image=acquired.image if self._settings.store_images else None,
+    def _new_faces(self, *, store_images: bool) -> NewFaces:
+        acquired, rows = self._acquired, self._kept
+        places = acquired.usable[rows].tolist()
+        items = [self._items[i] for i in self._item_of[places].tolist()]
+        offered = [item for item in items if isinstance(item, EnrollmentItem)]
+        firsts = self._starts[self._item_of[places]].tolist()
+        members = [item.members[place - first] for item, place, first in zip(offered, places, firsts, strict=True)]
+        return NewFaces(
+            subject_ids=[item.subject_id for item in offered],
+            embeddings=acquired.units[rows],
+            embedding_norms=acquired.norms[rows],
+            ers=self._derived.ers[rows],
+            raw_ers=self._derived.raw_ers[rows],
+            media_ids=[member.media_id for member in members],
+            metadata=[item.metadata for item in offered],
+            display_names=[item.subject_display_name for item in offered],
+            boxes=[acquired.boxes.get(place) for place in places],
+            images=[acquired.images.get(place) if store_images else None for place in places],
         )
 
-    def _findable(self, enrolled: Enrolled) -> AbstractSet[str]:
-        """Return the ids of the subjects that a search can find: by a face, or by a template that has a direction."""
+    def _outcomes(self, face_ids: Ids) -> FaceOutcomes:
+        acquired, count = self._acquired, self._acquired.count
+        dispositions = np.full(count, REJECTED)
+        dispositions[acquired.usable[self._kept]] = np.where(self._low[self._kept], LOW_ERS, ACCEPTED)
+        reasons = {
+            place: (other.reason, str(other))
+            for place, other in acquired.others.items()
+            if isinstance(other, NotAcquired)
+        }
+        for row in np.flatnonzero(self._low).tolist():
+            ers = float(self._derived.ers[row])
+            reasons[int(acquired.usable[row])] = (
+                "LOW_ERS",
+                f"ERS {ers:.3f} is below gamma_gallery {self._gate:.3f}",
+            )
+        return FaceOutcomes(
+            dispositions=dispositions.tolist(),
+            face_ids=_placed(count, acquired.usable[self._kept], face_ids),
+            ers=_placed(count, acquired.usable, self._derived.ers),
+            raw_ers=_placed(count, acquired.usable, self._derived.raw_ers),
+            norms=_placed(count, acquired.usable, acquired.norms),
+            reasons=reasons,
+            boxes=acquired.boxes,
+        )
+
+    def _warnings(self, enrolled: Enrolled) -> dict[int, list[EnrollmentWarning]]:
+        """Return what there is to say of the items with stored faces."""
+        changes = enrolled.subjects
+        lowered = (changes.mean_ers_before >= self._gate) & (changes.mean_ers_after < self._gate)
+        concerned = (~self._findable(enrolled), lowered)
+        stored_items = self._item_of[self._acquired.usable[self._kept]]
+        found: dict[int, list[EnrollmentWarning]] = {}
+        for warning, subjects in zip(EnrollmentWarning, concerned, strict=True):
+            for item in np.unique(stored_items[subjects[changes.owners]]).tolist():
+                found.setdefault(item, []).append(warning)
+        return found
+
+    def _findable(self, enrolled: Enrolled) -> NDArray[np.bool_]:
+        """Tell which subjects a search can find: by a face, or by a template that has a direction."""
         if enrolled.pooled is None:
-            return {name for name, change in enrolled.subjects.items() if change.searchable_face_count > 0}
+            return enrolled.subjects.searchable_face_counts > 0
         rows = enrolled.pooled.rows
-        keys = set(rows.subject_ids[rows.ers >= self._gate].tolist())
-        owners = zip(self._faces, enrolled.subject_keys.tolist(), strict=True)
-        return {face.subject_id for face, key in owners if key in keys}
+        return np.isin(enrolled.subjects.subject_keys, rows.subject_ids[rows.ers >= self._gate])
 
-    def _finish(
-        self, plan: ItemResult, face_ids: Iterator[int], enrolled: Enrolled, findable: AbstractSet[str]
-    ) -> ItemResult:
-        faces = tuple(
-            face if face.disposition is Disposition.REJECTED else replace(face, face_id=next(face_ids))
-            for face in plan.faces
-        )
-        return replace(plan, faces=faces, warnings=self._warnings(plan, enrolled, findable))
 
-    def _warnings(
-        self, plan: ItemResult, enrolled: Enrolled, findable: AbstractSet[str]
-    ) -> tuple[EnrollmentWarning, ...]:
-        change = enrolled.subjects.get(plan.subject_id)
-        if change is None or plan.disposition is Disposition.REJECTED:
-            return ()
-        warnings = []
-        if plan.subject_id not in findable:
-            warnings.append(EnrollmentWarning.SUBJECT_NOT_SEARCHABLE)
-        if change.mean_ers_before is not None and change.mean_ers_before >= self._gate > change.mean_ers_after:
-            warnings.append(EnrollmentWarning.LOWERS_SUBJECT_ERS)
-        return tuple(warnings)
+def _errors(
+    items: Sequence[EnrollmentItem | ItemError], acquired: AcquiredFaces, item_of: Rows
+) -> dict[int, ItemError]:
+    """Return the items that are errors: as they came, or by the first of their faces that is no proper embedding."""
+    found: dict[int, ItemError] = {i: item for i, item in enumerate(items) if isinstance(item, Exception)}
+    for place, other in sorted(acquired.others.items()):
+        if isinstance(other, InvalidEmbedding | ModelMismatch):
+            found.setdefault(int(item_of[place]), other)
+    return found
+
+
+def _placed(count: int, places: Rows, values: NDArray[Any]) -> list[Any]:
+    """Return a list with values at their places and None at the others."""
+    if len(places) == count:
+        return list(values.tolist())
+    placed: list[Any] = [None] * count
+    for place, value in zip(places.tolist(), values.tolist(), strict=True):
+        placed[place] = value
+    return placed

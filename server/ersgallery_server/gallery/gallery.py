@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import IndexBehind, ShuttingDown
-from ersgallery_server.gallery.acquisition import Acquired, Acquirer, count_acquisitions
+from ersgallery_server.gallery.acquisition import Acquired, AcquiredFaces, Acquirer, count_acquisitions
 from ersgallery_server.gallery.actor import IndexActor
 from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan, EnrollmentReport, ItemError
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
@@ -24,6 +24,7 @@ from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, ap
 from ersgallery_server.gallery.state import (
     GalleryState,
     add_faces,
+    add_rows,
     change_settings,
     change_templates,
     remove_faces,
@@ -142,12 +143,10 @@ class Gallery:
         """
         if request and (first := self._first_answer(*request)):
             return self._repeat(first, call)
-        members = [() if isinstance(item, Exception) else item.members for item in items]
-        sources = [member.source for group in members for member in group]
-        outcomes = self._acquire(sources, None, call)
-        acquired = iter(outcomes)
-        groups = [[next(acquired) for _ in group] for group in members]
-        batch = _Batch(items, groups, count_acquisitions(sources, outcomes), request, encode)
+        sources = [member.source for item in items if isinstance(item, EnrollmentItem) for member in item.members]
+        acquired = self._acquirer.acquire_columns(sources, self.record.settings.several_faces, call)
+        counts = count_acquisitions(sources, acquired.others.values())
+        batch = _Batch(items, acquired, counts, request, encode)
         while True:
             state = self.state
             try:
@@ -165,7 +164,7 @@ class Gallery:
         gate = state.policy.gamma_gallery
         plan = EnrollmentPlan(
             batch.items,
-            batch.groups,
+            batch.acquired,
             state.derivation,
             state.record.settings,
             gate,
@@ -331,23 +330,27 @@ class _Batch:
     """An enrolment whose faces were acquired: it may have to be scored more than once."""
 
     items: Sequence[EnrollmentItem | ItemError]
-    groups: Sequence[Sequence[Acquired]]
+    acquired: AcquiredFaces
     acquisitions: AcquisitionCounts
     request: tuple[str, bytes] | None
     encode: Callable[[EnrollmentReport], bytes]
 
 
 def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolled) -> GalleryState:
-    if not plan.faces:
+    faces = plan.faces
+    if not len(faces):
         return state
-    for face, key in zip(plan.faces, enrolled.subject_keys.tolist(), strict=True):
-        state.subject_ids[key] = face.subject_id
+    state.subject_ids.update(zip(enrolled.subject_keys.tolist(), faces.subject_ids, strict=True))
     if state.by_template:
         return change_templates(state, enrolled.pooled, enrolled.revision)
+    # They were derived to be scored; only a state whose settings changed since needs them otherwise.
+    rows = plan.rows(enrolled, state.derivation)
+    if rows is not None:
+        return add_rows(state, rows, enrolled.revision)
     stored = StoredFaces(
         face_ids=enrolled.face_ids,
         subject_keys=enrolled.subject_keys,
-        ers=np.array([face.ers for face in plan.faces]),
-        embeddings=np.stack([face.embedding for face in plan.faces]),
+        ers=faces.ers,
+        embeddings=faces.embeddings,
     )
     return add_faces(state, stored, enrolled.revision)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from ersgallery_index import Derivation, Policy, Profile, VectorIndex, open_index
+from ersgallery_index import Derivation, IndexRows, Policy, Profile, VectorIndex, open_index
 from numpy.typing import NDArray
 
 from ersgallery_server.gallery.contents import face_rows
@@ -64,7 +64,11 @@ def state_of(record: GalleryRecord, index: VectorIndex, subject_ids: dict[int, s
 
 def add_faces(state: GalleryState, faces: StoredFaces, revision: int) -> GalleryState:
     """Make stored faces searchable, each by itself."""
-    rows = face_rows(state.derivation, faces)
+    return add_rows(state, face_rows(state.derivation, faces), revision)
+
+
+def add_rows(state: GalleryState, rows: IndexRows, revision: int) -> GalleryState:
+    """Make faces searchable that were derived as this state derives them."""
     state.index.apply(revision, NO_IDS, rows.face_ids, rows.subject_ids, rows.ers, rows.vectors)
     return at_revision(state, revision)
 

@@ -37,6 +37,7 @@ from ersgallery_server.store.outcomes import (
     Rescored,
     StoredRequest,
     SubjectChange,
+    SubjectChanges,
     TemplateRecipe,
 )
 from ersgallery_server.store.store import Store, StoreLimits, migrate_database
@@ -75,6 +76,7 @@ __all__ = [
     "StoreUnusable",
     "StoredRequest",
     "SubjectChange",
+    "SubjectChanges",
     "SubjectExists",
     "SubjectNotFound",
     "TemplateRecipe",

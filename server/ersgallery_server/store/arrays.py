@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def pack_float32(vector: NDArray[np.float32], dimension: int) -> bytes:
-    """Return the bytes of an embedding; raises ValueError for another shape than (dimension,)."""
-    if vector.shape != (dimension,):
-        raise ValueError(f"an embedding of shape {vector.shape} does not fit dimension {dimension}")
-    return vector.astype("<f4", copy=False).tobytes()
+def pack_float32_rows(rows: NDArray[np.float32], dimension: int) -> list[bytes]:
+    """Return the bytes of each embedding; raises ValueError for another shape than (n, dimension)."""
+    if rows.ndim != 2 or rows.shape[1] != dimension:
+        raise ValueError(f"embeddings of shape {rows.shape} do not fit dimension {dimension}")
+    packed: list[bytes] = np.ascontiguousarray(rows, dtype="<f4").view(f"V{4 * dimension}").ravel().tolist()
+    return packed
 
 
 def unpack_float32_rows(rows: Iterable[bytes], dimension: int) -> NDArray[np.float32]:

@@ -1,43 +1,129 @@
-"""Inserting many rows at the speed of the driver: what rows share is translated once, not once per row."""
+"""Inserting many rows at the speed of the driver: what rows share is translated once, not once per row.
+
+SQLite takes many rows in one statement: Python's driver lets other threads run at every one, and then waits for them.
+PostgreSQL takes large batches by binary COPY.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table, insert
+from sqlalchemy.exc import DBAPIError
+
+SQLITE_ROWS = 64
+"""Rows in one statement of SQLite; with a dozen columns they stay far below its limit of 32,766 parameters."""
+
+COPY_ROWS = 64
+"""From so many rows on, COPY is faster than a statement for each row."""
 
 Processor = Callable[[Any], Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The driver's statement for one row, the order of its parameters (None: by name) and what translates each column.
+
+    copy, copy_types: the same for COPY, where the database has it.
+    """
+
+    sql: str
+    order: Sequence[str] | None
+    processors: Mapping[str, Processor]
+    copy: str
+    copy_types: Sequence[str]
+
+    @property
+    def many_sql(self) -> str:
+        """Return the statement for SQLITE_ROWS rows."""
+        head, values, row = self.sql.rpartition(" VALUES ")
+        return head + values + ", ".join([row] * SQLITE_ROWS)
 
 
 def insert_columns(
     connection: Connection, table: Table, *, shared: Mapping[str, Any], columns: Mapping[str, Sequence[Any]]
 ) -> None:
-    """Insert rows given by their columns, in the order of `columns`, with the values that all rows share."""
-    sql, order, processors = _prepare(table, connection.dialect, (*shared, *columns))
+    """Insert rows given by their columns, in the order of `columns`, with the values that all rows share.
+
+    Raises what SQLAlchemy raises for a statement.
+    """
+    prepared = _prepare(table, connection.dialect, (*shared, *columns))
     row_count = len(next(iter(columns.values())))
     values: dict[str, Iterable[Any]] = {
-        name: [_processed(processors[name], value)] * row_count for name, value in shared.items()
+        name: [_processed(prepared.processors[name], value)] * row_count for name, value in shared.items()
     }
-    for name, column in columns.items():
-        processor = processors[name]
-        values[name] = column if processor is None else map(processor, column)
-    if order is None:
-        names = tuple(values)
-        rows: list[Any] = [dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    values |= {name: _translated(prepared.processors[name], column) for name, column in columns.items()}
+    if prepared.order is not None:
+        _insert_positions(connection, prepared, list(zip(*(values[name] for name in prepared.order), strict=True)))
+    elif row_count >= COPY_ROWS:
+        _copy(connection, prepared, zip(*values.values(), strict=True))
     else:
-        rows = list(zip(*(values[name] for name in order), strict=True))
-    connection.exec_driver_sql(sql, rows)
+        rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+        connection.exec_driver_sql(prepared.sql, rows)
+
+
+def _insert_positions(connection: Connection, prepared: _Prepared, rows: list[tuple[Any, ...]]) -> None:
+    whole = len(rows) - len(rows) % SQLITE_ROWS
+    for start in range(0, whole, SQLITE_ROWS):
+        values = tuple(chain.from_iterable(rows[start : start + SQLITE_ROWS]))
+        connection.exec_driver_sql(prepared.many_sql, values)
+    if rows[whole:]:
+        connection.exec_driver_sql(prepared.sql, rows[whole:])
+
+
+def _copy(connection: Connection, prepared: _Prepared, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Copy rows in; what the driver raises becomes what SQLAlchemy raises: a lost database must be one here, too."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(prepared.copy) as copy:
+            copy.set_types(prepared.copy_types)
+            for row in rows:
+                copy.write_row(row)
+    except _driver_error(connection.dialect) as error:
+        raise _as_sqlalchemy(connection, prepared.copy, error) from error
+
+
+def _driver_error(dialect: Dialect) -> type[Exception]:
+    """Return the base of the driver's errors; the driver of PostgreSQL is not installed everywhere."""
+    driver: Any = dialect.loaded_dbapi
+    error: type[Exception] = driver.Error
+    return error
+
+
+def _as_sqlalchemy(connection: Connection, statement: str, error: Any) -> BaseException:
+    lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
+    return DBAPIError.instance(
+        statement,
+        None,
+        error,
+        _driver_error(connection.dialect),
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=connection.dialect,
+    )
 
 
 @lru_cache(maxsize=64)
-def _prepare(
-    table: Table, dialect: Dialect, names: tuple[str, ...]
-) -> tuple[str, Sequence[str] | None, Mapping[str, Processor]]:
-    """Return the driver's statement, the order of its parameters (None: by name), and what translates each column."""
+def _prepare(table: Table, dialect: Dialect, names: tuple[str, ...]) -> _Prepared:
     compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
-    processors = {name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names}
-    order: Sequence[str] | None = getattr(compiled, "positiontup", None)
-    return str(compiled), order, processors
+    quoted = [dialect.identifier_preparer.quote(name) for name in (table.name, *names)]
+    return _Prepared(
+        sql=str(compiled),
+        order=getattr(compiled, "positiontup", None),
+        processors={name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names},
+        copy=f"COPY {quoted[0]} ({', '.join(quoted[1:])}) FROM STDIN (FORMAT BINARY)",
+        copy_types=[table.c[name].type.compile(dialect).partition(" COLLATE ")[0].lower() for name in names],
+    )
+
+
+def _translated(processor: Processor, column: Sequence[Any]) -> Iterable[Any]:
+    if processor is None:
+        return column
+    if all(value == column[0] for value in column):
+        return [processor(column[0])] * len(column)
+    return map(processor, column)
 
 
 def _processed(processor: Processor, value: Any) -> Any:

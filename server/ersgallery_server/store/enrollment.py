@@ -1,26 +1,26 @@
 """Enrolment: faces, new subjects, counters, log and request in one piece of work."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, bindparam, case, func, insert, select
+from ersgallery_index.sums import sum_of_parts, sum_parts
+from sqlalchemy import Connection, Row, bindparam, case, func, select
 
 from ersgallery_server.store.allocation import allocate
-from ersgallery_server.store.arrays import pack_float32
+from ersgallery_server.store.arrays import pack_float32_rows
 from ersgallery_server.store.bulk import insert_columns
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import ProfileChanged
 from ersgallery_server.store.faces import box_values
 from ersgallery_server.store.galleries import GalleryWrites, counted
-from ersgallery_server.store.means import ers_sum_parts, mean_with
+from ersgallery_server.store.means import ers_sum_parts
 from ersgallery_server.store.members import Pool, TouchedSubjects
-from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, SubjectChange
+from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, SubjectChanges
 from ersgallery_server.store.requests import remember, replay
 from ersgallery_server.store.subjects import insert_subjects, subject_keys
 from ersgallery_server.store.tables import FACE_IMAGES, FACES
-from ersgallery_server.values import AcquisitionCounts, NewFace
+from ersgallery_server.values import AcquisitionCounts, NewFaces
 
 _STANDINGS = (
     select(
@@ -32,19 +32,12 @@ _STANDINGS = (
     .where(FACES.c.subject_key.in_(bindparam("subject_keys", expanding=True)))
     .group_by(FACES.c.subject_key)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """How a subject stands before an enrolment."""
-
-    face_count: int = 0
-    searchable_face_count: int = 0
-    ers_sum: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-    def mean_ers(self, more: Sequence[float] = ()) -> float:
-        """Return the mean of its faces' ERS and of more."""
-        return mean_with(np.array(self.ers_sum), self.face_count, more)
+_NEVER_STOOD = (0.0,) * 5
+_NO_IDS = np.empty(0, dtype=np.int64)
+_NO_SCORES = np.empty(0)
+_NO_CHANGES = SubjectChanges(
+    {}, _NO_IDS, _NO_IDS, np.empty(0, dtype=np.bool_), _NO_IDS, _NO_IDS, _NO_SCORES, _NO_SCORES
+)
 
 
 class EnrollmentWrites(GalleryWrites):
@@ -54,7 +47,7 @@ class EnrollmentWrites(GalleryWrites):
         self,
         gallery_key: int,
         expected_profile_key: int,
-        faces: Sequence[NewFace],
+        faces: NewFaces,
         *,
         counts: AcquisitionCounts,
         gate: float,
@@ -74,23 +67,18 @@ class EnrollmentWrites(GalleryWrites):
             return done
         if gallery.profile_key != expected_profile_key:
             raise ProfileChanged(gallery.profile_key)
-        if faces:
+        if len(faces):
             enrolled = self._store(gallery, faces, counts, gate, pool)
         else:
             self.add_counts(gallery_key, counts)
-            enrolled = _nothing(gallery)
+            enrolled = Enrolled(gallery.revision, _NO_IDS, _NO_IDS, _NO_CHANGES)
         if request is not None:
             response = b"" if respond is None else respond(enrolled)
             remember(self, gallery_key, request, response=response, revision=enrolled.revision)
         return enrolled
 
     def _store(
-        self,
-        gallery: Row[Any],
-        faces: Sequence[NewFace],
-        counts: AcquisitionCounts,
-        gate: float,
-        pool: Pool | None,
+        self, gallery: Row[Any], faces: NewFaces, counts: AcquisitionCounts, gate: float, pool: Pool | None
     ) -> Enrolled:
         names = _display_names(faces)
         known = subject_keys(self.connection, gallery.key, list(names))
@@ -99,25 +87,24 @@ class EnrollmentWrites(GalleryWrites):
         made, face_ids = new_keys[: len(missing)], new_keys[len(missing) :]
         before = _standings(self.connection, list(known.values()), gate)
         if missing:
-            insert_subjects(self, gallery.key, made, [(subject_id, names[subject_id], {}) for subject_id in missing])
-        keys = known | dict(zip(missing, made, strict=True))
-        subject_of = [keys[face.subject_id] for face in faces]
-        self._insert(gallery, faces, face_ids, subject_of)
+            insert_subjects(self, gallery.key, made, missing, [names[subject_id] for subject_id in missing])
+        changes = _subject_changes(faces, known | dict(zip(missing, made, strict=True)), made, before, gate)
+        subject_of = changes.subject_keys[changes.owners]
+        self._insert(gallery, faces, face_ids, subject_of.tolist())
+        face_counts = dict(zip(changes.subject_keys.tolist(), changes.face_counts.tolist(), strict=True))
+        touched = TouchedSubjects.of(self.connection, gallery, list(face_counts), face_counts)
         columns = counted(gallery, counts)
-        changes = _subject_changes(faces, keys, made, before, gate)
-        face_counts = {change.subject_key: change.face_count for change in changes.values()}
-        touched = TouchedSubjects.of(self.connection, gallery, subject_of, face_counts)
         return Enrolled(
             revision=record_change(
                 self.connection, gallery, ChangeKind.ENROLL, self.now, added=face_ids, columns=columns
             ),
             face_ids=np.array(face_ids, dtype=np.int64),
-            subject_keys=np.array(subject_of, dtype=np.int64),
+            subject_keys=subject_of,
             subjects=changes,
             pooled=pool(touched) if pool and touched else None,
         )
 
-    def _insert(self, gallery: Row[Any], faces: Sequence[NewFace], face_ids: range, subject_of: list[int]) -> None:
+    def _insert(self, gallery: Row[Any], faces: NewFaces, face_ids: range, subject_of: list[int]) -> None:
         insert_columns(
             self.connection,
             FACES,
@@ -130,65 +117,59 @@ class EnrollmentWrites(GalleryWrites):
             columns={
                 "face_id": face_ids,
                 "subject_key": subject_of,
-                "ers": [face.ers for face in faces],
-                "raw_ers": [face.raw_ers for face in faces],
-                "embedding_norm": [face.embedding_norm for face in faces],
-                "media_id": [face.media_id for face in faces],
-                "user_metadata": [dict(face.metadata) for face in faces],
-                "box": [box_values(face.box) for face in faces],
-                "embedding": [pack_float32(face.embedding, gallery.dimension) for face in faces],
+                "ers": faces.ers.tolist(),
+                "raw_ers": faces.raw_ers.tolist(),
+                "embedding_norm": faces.embedding_norms.tolist(),
+                "media_id": faces.media_ids,
+                "user_metadata": [dict(metadata) for metadata in faces.metadata],
+                "box": [None if box is None else box_values(box) for box in faces.boxes],
+                "embedding": pack_float32_rows(faces.embeddings, gallery.dimension),
             },
         )
-        images = [
-            {"face_id": face_id, "content": face.image}
-            for face, face_id in zip(faces, face_ids, strict=True)
-            if face.image is not None
-        ]
-        if images:
-            self.connection.execute(insert(FACE_IMAGES), images)
+        kept = [(face_id, image) for face_id, image in zip(face_ids, faces.images, strict=True) if image is not None]
+        if kept:
+            ids, images = zip(*kept, strict=True)
+            insert_columns(self.connection, FACE_IMAGES, shared={}, columns={"face_id": ids, "content": images})
 
 
-def _nothing(gallery: Row[Any]) -> Enrolled:
-    none = np.empty(0, dtype=np.int64)
-    return Enrolled(gallery.revision, none, none, {})
-
-
-def _display_names(faces: Sequence[NewFace]) -> dict[str, str]:
+def _display_names(faces: NewFaces) -> dict[str, str]:
     """Return the subjects of faces; where one is new, its first face with a display name gives it."""
     names: dict[str, str] = {}
-    for face in faces:
-        names[face.subject_id] = names.get(face.subject_id) or face.subject_display_name
+    for subject_id, display_name in zip(faces.subject_ids, faces.display_names, strict=True):
+        names[subject_id] = names.get(subject_id) or display_name
     return names
 
 
-def _standings(connection: Connection, keys: list[int], gate: float) -> dict[int, _Standing]:
-    """Return how subjects stand, for those that have faces."""
-    found: dict[int, _Standing] = {}
+def _standings(connection: Connection, keys: list[int], gate: float) -> dict[int, tuple[float, ...]]:
+    """Return how subjects stand, for those that have faces: all, those that are searchable, the parts of their ERS."""
+    found: dict[int, tuple[float, ...]] = {}
     for start in range(0, len(keys), 500):
         wanted = {"gate": gate, "subject_keys": keys[start : start + 500]}
-        found.update(
-            (key, _Standing(count, searchable, (coarse, fine, rest)))
-            for key, count, searchable, coarse, fine, rest in connection.execute(_STANDINGS, wanted)
-        )
+        found.update((key, tuple(stands)) for key, *stands in connection.execute(_STANDINGS, wanted))
     return found
 
 
 def _subject_changes(
-    faces: Sequence[NewFace], keys: dict[str, int], created: range, before: dict[int, _Standing], gate: float
-) -> dict[str, SubjectChange]:
-    added: dict[str, list[float]] = {subject_id: [] for subject_id in keys}
-    for face in faces:
-        added[face.subject_id].append(face.ers)
-    changes = {}
-    for subject_id, key in keys.items():
-        scores, stood = added[subject_id], before.get(key, _Standing())
-        face_count = stood.face_count + len(scores)
-        changes[subject_id] = SubjectChange(
-            subject_key=key,
-            created=key in created,
-            face_count=face_count,
-            searchable_face_count=stood.searchable_face_count + sum(score >= gate for score in scores),
-            mean_ers_before=stood.mean_ers() if stood.face_count else None,
-            mean_ers_after=stood.mean_ers(scores),
-        )
-    return changes
+    faces: NewFaces, keys: dict[str, int], created: range, before: dict[int, tuple[float, ...]], gate: float
+) -> SubjectChanges:
+    positions = {subject_id: position for position, subject_id in enumerate(keys)}
+    owners = np.array([positions[subject_id] for subject_id in faces.subject_ids], dtype=np.int64)
+    subject_keys = np.array(list(keys.values()), dtype=np.int64)
+    stood = np.array([before.get(key, _NEVER_STOOD) for key in keys.values()])
+    face_counts, searchable, sums = stood[:, 0], stood[:, 1], stood[:, 2:].T
+    added = [np.bincount(owners, part, len(keys)) for part in sum_parts(faces.ers[:, None])]
+    face_counts_after = face_counts + np.bincount(owners, minlength=len(keys))
+    with np.errstate(invalid="ignore"):
+        mean_before = sum_of_parts(sums) / face_counts
+    return SubjectChanges(
+        positions=positions,
+        owners=owners,
+        subject_keys=subject_keys,
+        created=(subject_keys >= created.start) & (subject_keys < created.stop),
+        face_counts=face_counts_after.astype(np.int64),
+        searchable_face_counts=(searchable + np.bincount(owners[faces.ers >= gate], minlength=len(keys))).astype(
+            np.int64
+        ),
+        mean_ers_before=mean_before,
+        mean_ers_after=sum_of_parts(sums + np.array(added)) / face_counts_after,
+    )

@@ -5,11 +5,7 @@ reads, so that its own average may differ from the index's in the last bit, whic
 as `ersgallery_index.sums` cuts them add without rounding in any order.
 """
 
-from collections.abc import Iterable
-
-import numpy as np
-from ersgallery_index.sums import COARSE, FINE, sum_of_parts, sum_parts
-from numpy.typing import NDArray
+from ersgallery_index.sums import COARSE, FINE
 from sqlalchemy import ColumnElement, Double, func, literal
 
 from ersgallery_server.store.tables import FACES
@@ -30,9 +26,3 @@ def mean_ers() -> ColumnElement[float]:
     """Select the mean of the faces' ERS."""
     coarse, fine, rest = ers_sum_parts()
     return (coarse + (fine + rest)) / func.count(FACES.c.ers)
-
-
-def mean_with(parts: NDArray[np.float64], count: int, more: Iterable[float]) -> float:
-    """Return the mean of `count` ERS whose sum is in parts (3,) and of more."""
-    added = np.fromiter(more, np.float64)
-    return float(sum_of_parts(parts + sum_parts(added)) / (count + len(added)))

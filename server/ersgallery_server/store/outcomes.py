@@ -26,6 +26,42 @@ class SubjectChange:
     mean_ers_after: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SubjectChanges(Mapping[str, SubjectChange]):
+    """What an enrolment did to its m subjects, in columns (m,); read as a mapping, it gives one by its id.
+
+    positions: where each subject stands in the columns. owners (n,): where the subject of each face does.
+    mean_ers_before is NaN for a subject that had no face.
+    """
+
+    positions: Mapping[str, int]
+    owners: NDArray[np.int64]
+    subject_keys: NDArray[np.int64]
+    created: NDArray[np.bool_]
+    face_counts: NDArray[np.int64]
+    searchable_face_counts: NDArray[np.int64]
+    mean_ers_before: NDArray[np.float64]
+    mean_ers_after: NDArray[np.float64]
+
+    def __getitem__(self, subject_id: str) -> SubjectChange:
+        i = self.positions[subject_id]
+        before = float(self.mean_ers_before[i])
+        return SubjectChange(
+            subject_key=int(self.subject_keys[i]),
+            created=bool(self.created[i]),
+            face_count=int(self.face_counts[i]),
+            searchable_face_count=int(self.searchable_face_counts[i]),
+            mean_ers_before=None if np.isnan(before) else before,
+            mean_ers_after=float(self.mean_ers_after[i]),
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.positions)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateRecipe:
     """What decides the template of a subject's faces: templates of one recipe can share an index."""
@@ -74,7 +110,7 @@ class Enrolled:
     revision: int
     face_ids: NDArray[np.int64]
     subject_keys: NDArray[np.int64]
-    subjects: Mapping[str, SubjectChange]
+    subjects: SubjectChanges
     pooled: PooledSubjects | None = None
 
 

@@ -1,8 +1,9 @@
 """Subjects: the enrolled people of a gallery."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class SubjectWrites(Writes):
         chosen = subject_id or uuid.uuid4().hex
         if subject_keys(self.connection, gallery_key, [chosen]):
             raise SubjectExists(chosen)
-        insert_subjects(self, gallery_key, allocate(self.connection), [(chosen, display_name, metadata or {})])
+        insert_subjects(self, gallery_key, allocate(self.connection), [chosen], [display_name], metadata or {})
         return _subject_of(_row(self.connection, gallery_key, chosen), _NO_FACES)
 
     def update_subject(
@@ -135,19 +136,25 @@ def subject_keys(connection: Connection, gallery_key: int, subject_ids: list[str
 
 
 def insert_subjects(
-    writes: Writes, gallery_key: int, keys: range, subjects: list[tuple[str, str, Mapping[str, str]]]
+    writes: Writes,
+    gallery_key: int,
+    keys: range,
+    subject_ids: Sequence[str],
+    display_names: Sequence[str],
+    metadata: Metadata = MappingProxyType({}),
 ) -> None:
-    """Make subjects of (id, display name, metadata) that do not exist yet, under new keys."""
+    """Make subjects that do not exist yet, under new keys; they begin with the same metadata."""
     insert_columns(
         writes.connection,
         SUBJECTS,
-        shared={"gallery_key": gallery_key, "version": 1, "create_time": writes.now, "update_time": writes.now},
-        columns={
-            "key": keys,
-            "subject_id": [subject_id for subject_id, _, _ in subjects],
-            "display_name": [display_name for _, display_name, _ in subjects],
-            "user_metadata": [dict(metadata) for _, _, metadata in subjects],
+        shared={
+            "gallery_key": gallery_key,
+            "user_metadata": dict(metadata),
+            "version": 1,
+            "create_time": writes.now,
+            "update_time": writes.now,
         },
+        columns={"key": keys, "subject_id": subject_ids, "display_name": display_names},
     )
 
 

@@ -10,7 +10,7 @@ from ersgallery_server.store import (
     RequestIdReused,
     Store,
 )
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord
+from ersgallery_server.values import AcquisitionCounts, GalleryRecord, NewFace
 
 from tests.support.stores import (
     Person,
@@ -84,8 +84,7 @@ def test_more_subjects_than_one_statement_takes_are_enrolled(store: Store, galle
 
 
 def test_an_embedding_of_another_dimension_is_refused(store: Store, gallery: GalleryRecord) -> None:
-    faces = new_faces(["a", "b"])
-    wrong = [faces[0], type(faces[1])("b", unit_rows(1, dimension=8)[0], 1.0, 0.5, 0.5)]
+    wrong = [NewFace(name, unit_rows(1, dimension=8)[0], 1.0, 0.5, 0.5) for name in ("a", "b")]
     with pytest.raises(ValueError, match="dimension 16"):
         write(store, lambda t: enroll_within(t, gallery, wrong))
     assert stored_ids(store, gallery) == []

@@ -24,7 +24,7 @@ from ersgallery_server.store import (
     VersionMismatch,
     WriteTransaction,
 )
-from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, NewFace, SubjectSearch
+from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, NewFace, NewFaces, SubjectSearch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -180,7 +180,13 @@ class StoreMachine(RuleBasedStateMachine):
         def work(t: WriteTransaction) -> Enrolled | Replay:
             gallery = t.gallery(gallery_id)
             return t.enroll(
-                gallery.key, gallery.profile.key, faces, counts=counts, gate=GATE, request=request, pool=pooled
+                gallery.key,
+                gallery.profile.key,
+                NewFaces.of(faces),
+                counts=counts,
+                gate=GATE,
+                request=request,
+                pool=pooled,
             )
 
         def check(future: Future[Enrolled | Replay]) -> None:

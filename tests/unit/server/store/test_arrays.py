@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ersgallery_server.store.arrays import (
-    pack_float32,
+    pack_float32_rows,
     pack_float64,
     pack_ids,
     unpack_float32_rows,
@@ -13,18 +13,20 @@ from ersgallery_server.store.arrays import (
 
 
 def test_an_embedding_is_little_endian_float32_whatever_it_comes_as() -> None:
-    row = np.array([1.0, -2.5, 1e-42, np.float32(0.1)], dtype=">f4")
-    packed = pack_float32(row.astype(np.float32), 4)
-    assert packed == row.astype("<f4").tobytes()
-    assert packed[:4] == b"\0\0\x80\x3f"
-    strided = np.stack([row, row]).astype(np.float32).T[:, 0]
-    assert pack_float32(strided, 4) == packed
+    row = np.array([1.0, -2.5, 1e-42, np.float32(0.1)], dtype=np.float32)
+    packed = pack_float32_rows(np.stack([row, -row]), 4)
+    assert packed == [row.astype("<f4").tobytes(), (-row).astype("<f4").tobytes()]
+    assert packed[0][:4] == b"\0\0\x80\x3f"
+    strided = np.stack([row, -row], axis=1).T
+    assert pack_float32_rows(strided, 4) == packed
+    assert pack_float32_rows(row.astype(">f4")[None], 4) == packed[:1]
+    assert pack_float32_rows(np.empty((0, 4), np.float32), 4) == []
 
 
-@pytest.mark.parametrize("shape", [(3,), (5,), (1, 4), ()])
-def test_an_embedding_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(4,), (1, 3), (1, 5), (1, 1, 4), ()])
+def test_embeddings_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="dimension 4"):
-        pack_float32(np.zeros(shape, dtype=np.float32), 4)
+        pack_float32_rows(np.zeros(shape, dtype=np.float32), 4)
 
 
 def test_rows_come_back_as_one_matrix() -> None:
