@@ -7,7 +7,7 @@ STUBS := .venv-stubs/bin
 CODE := index server client tests proto/generate.py
 EXTRAS ?= server,cpu,postgres,calibration,demo,dev
 
-.PHONY: help venv demo test check format stubs check-stubs check-floor bench-index bench-store evidence clean
+.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,16 @@ demo: $(VENV)/ready ## Enrol, identify and reject real faces, and write build/de
 
 evidence: $(VENV)/ready ## Measure everything in docs/evidence.md again; needs ERSGALLERY_TEST_DATA.
 	$(BIN)/python -m tests.evidence $(ARGS)
+
+$(VENV)/bench: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[bench]'
+	touch $@
+
+bench: $(VENV)/bench ## Measure speed beside other engines and the machine's limits; writes docs/benchmarks.md.
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-gpu: $(VENV)/ready ## The same on a GPU; needs EXTRAS=server,gpu,calibration.
+	$(BIN)/python -m tests.benchmarks --only gpu $(ARGS)
 
 test: $(VENV)/ready ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)

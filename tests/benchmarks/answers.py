@@ -1,9 +1,9 @@
 """What the answers of an index are worth beside a brute force: `python -m tests.benchmarks.answers`.
 
 mate1: of the mated probes that exact search identifies at rank 1 above tau, with tau drawn so that 1 % of the
-strangers are taken for somebody, the share that the index also returns at rank 1. FNIR and FPIR are those at that tau. The
-brute force multiplies block by block while the gallery is generated, so it needs no memory. With ERSGALLERY_TEST_DATA the
-real LFW gallery is measured as well.
+strangers are taken for somebody, the share that the index also returns at rank 1. FNIR and FPIR are those at that
+tau. The brute force multiplies block by block while the gallery is generated, so it needs no memory. With
+ERSGALLERY_TEST_DATA the real LFW gallery is measured as well.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,9 +157,7 @@ def _batches(gallery: str, probes: FloatRows, rows: int) -> list[pb.BatchIdentif
     ]
 
 
-def _repeat(
-    call: Callable[..., object], requests: list[object] | list[pb.IdentifyRequest], stop: float
-) -> NDArray[np.float64]:
+def _repeat(call: Callable[..., object], requests: Sequence[object], stop: float) -> NDArray[np.float64]:
     latencies: list[float] = []
     while True:
         begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The command line that all benchmarks share: sizes, rounds, and lines for people or for `python -m tests.benchmarks`."""
+"""The command line that all benchmarks share: sizes, rounds, and results for people or for the summary."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,13 +1,14 @@
 """Bulk enrolment over gRPC against bare SQLite inserts of the same rows: `python -m tests.benchmarks.enrolment`.
 
-Both write a thousand faces of new subjects in a transaction, with WAL, synchronous=FULL and the same page size, to the same
-file system. Over gRPC the faces are also checked, scored and searchable when the answer comes. The messages are built
-before the clock runs.
+Both write a thousand faces of new subjects in a transaction, with WAL, synchronous=FULL and the same page size, to
+the same file system. Over gRPC the faces are also checked, scored and searchable when the answer comes. The messages
+are built before the clock runs.
 """
 
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -29,8 +30,12 @@ def measure(options: Options) -> Iterator[Result]:
     """Measure streams of enrolments against bare inserts of the same rows with the same durability."""
     geometry = Geometry.load()
     for faces in options.faces:
+        found = []
         for streams in STREAMS:
-            yield _compare(Crowd(geometry, faces), streams, options.rounds)
+            found.append(_compare(Crowd(geometry, faces), streams, options.rounds))
+            yield found[-1]
+        best = max(found, key=lambda result: result.ratio or 0.0)
+        yield replace(best, key=f"enrolment/{faces}/best", note="the faster one of the above")
 
 
 def _compare(crowd: Crowd, streams: int, rounds: int) -> Result:

@@ -2,8 +2,8 @@
 
 python -m tests.benchmarks.fit_geometry [--corpus FILE.npz]
 
-The corpus is what `make evidence` keeps in build/evidence/corpora: clean photographs of LFW with one degraded view of each.
-Only statistics are written, and how well faces generated from them agree with the real ones is printed.
+The corpus is what `make evidence` keeps in build/evidence/corpora: clean photographs of LFW with one degraded view of
+each. Only statistics are written, and how well faces generated from them agree with the real ones is printed.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from ersgallery_server.evaluation.plan import Role
 from ersgallery_server.models.profile_file import ProfileFile, read_profile
 from numpy.typing import NDArray
 
-from tests.benchmarks.geometry import STATISTICS, Crowd, Float64, FloatRows, Geometry, unit
+from tests.benchmarks.geometry import STATISTICS, Crowd, Float64, Geometry
 
 _ROOT = Path(__file__).parents[2]
 _RANKS = 41
@@ -140,7 +140,7 @@ def describe_crowd(geometry: Geometry, people: int = 6000) -> dict[str, float]:
 
 
 def _from_person(rows: Float64, identities: NDArray[np.int64]) -> Float64:
-    """Return what parts each photograph from its person's mean, for people with several, without the bias of that mean."""
+    """Return what parts each photograph from its person's mean, for people with several, without that mean's bias."""
     _, inverse, counts = np.unique(identities, return_inverse=True, return_counts=True)
     sums = np.zeros((len(counts), rows.shape[1]))
     np.add.at(sums, inverse, rows)
@@ -155,7 +155,7 @@ def _tangents(rows: Float64, identities: NDArray[np.int64]) -> Float64:
     for person in np.flatnonzero(np.bincount(identities) >= _ENOUGH):
         own = rows[identities == person]
         cosines = own @ own.T
-        # A photograph's mean cosine to the others is its own cosine to the person times theirs, which is their root mean.
+        # A mean cosine to the others is the own cosine to the person times theirs, which is the root of the mean.
         to_others = (cosines.sum(axis=1) - 1.0) / (len(own) - 1)
         found.append(to_others / np.sqrt(max(to_others.mean(), 0.01)))
     cosine = np.clip(np.concatenate(found), 0.1, 0.95)
@@ -168,7 +168,7 @@ def _decompose(spoilt: Float64, clean: Float64, centroids: Float64) -> tuple[Flo
     pairs = np.stack([clean, nearest], axis=1)
     gram = pairs @ pairs.transpose(0, 2, 1)
     shares = np.linalg.solve(gram, pairs @ spoilt[:, :, None])[:, :, 0]
-    return shares, spoilt - np.einsum("ij,ijk->ik", shares, pairs)
+    return np.asarray(shares, np.float64), spoilt - np.einsum("ij,ijk->ik", shares, pairs)
 
 
 def _by_rank(ordered: Float64) -> Float64:

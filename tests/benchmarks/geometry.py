@@ -1,10 +1,11 @@
 """Generated galleries that lie as real face embeddings do, of any size, in blocks.
 
 A person is a Gaussian point with the variances measured between people along the axes of their common covariance; a
-photograph adds Gaussian noise with those within people, longer for some photographs than for others. A degraded face keeps
-a share of its clean view, moves towards one of the profile's UI centroids, and has a rest of its own. All this is
-measured on real faces by `python -m tests.benchmarks.fit_geometry` and kept as statistics beside this file: no row of a
-person is in it. Last, everything is turned by a random rotation, since the axes of a model are not those of a covariance.
+photograph adds Gaussian noise with those within people, longer for some photographs than for others. A degraded face
+keeps a share of its clean view, moves towards one of the profile's UI centroids, and has a rest of its own. All this
+is measured on real faces by `python -m tests.benchmarks.fit_geometry` and kept as statistics beside this file: no row
+of a person is in it. Last, everything is turned by a random rotation, since the axes of a model are not those of a
+covariance.
 """
 
 import json
@@ -30,10 +31,10 @@ _UNRECOGNIZABLE_RANKS = 0.1
 class Geometry:
     """Statistics of unit embeddings along the axes of their covariance, d of each.
 
-    mean (d,): of clean rows. between, within (d,): variances. lengths: quantiles of the length of a photograph's noise,
-    relative to that of `within`. centroids (K, d) unit, gamma: the profile's. kept, toward, rest: of degraded
-    faces by rank, worst first: share of the clean view, pull to the nearest UI centroid, length of the rest.
-    residual (d,): variances of the rest's direction, which sum to 1. measured: figures of the real faces to compare with.
+    mean (d,): of clean rows. between, within (d,): variances. lengths: quantiles of the length of a photograph's
+    noise, relative to that of `within`. centroids (K, d) unit, gamma: the profile's. kept, toward, rest: of degraded
+    faces by rank, worst first: share of the clean view, pull to the nearest UI centroid, length of the rest. residual
+    (d,): variances of the rest's direction, which sum to 1. measured: figures of the real faces to compare with.
     """
 
     model: str
@@ -181,7 +182,7 @@ def _spoil(geometry: Geometry, clean: FloatRows, ranks: Float64, random: np.rand
     rest = random.standard_normal(clean.shape, dtype=np.float32) * np.sqrt(geometry.residual).astype(np.float32)
     place = centroids[random.integers(0, len(centroids), len(clean))]
     kept, toward, length = (_at(table, ranks) for table in (geometry.kept, geometry.toward, geometry.rest))
-    return unit(kept * clean + toward * place + length * rest)
+    return unit(np.asarray(kept * clean + toward * place + length * rest, np.float32))
 
 
 def _at(quantiles: Float64, ranks: Float64) -> FloatRows:

@@ -1,7 +1,7 @@
 """The limits of the machine: how fast it streams memory and multiplies matrices. `python -m tests.benchmarks.machine`.
 
-Each limit is the best of several rounds, since it is what the machine can do when nobody disturbs it. Threads are Python's,
-each with libraries of one thread, as the index works.
+Each limit is the best of several rounds, since it is what the machine can do when nobody disturbs it. Threads are
+Python's, each with libraries of one thread, as the index works.
 """
 
 import os
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ class Limits:
     int8_ops_per_s: float
 
     def search_s(self, faces: int, probes: int, dimension: int = 512) -> float:
-        """Return the least time of an exact float32 search: to read all rows once, or to multiply them, whichever is longer."""
+        """Return the least time of an exact float32 search: that of reading all rows once, or of multiplying them."""
         reading = 4.0 * dimension * faces / self.read_bytes_per_s
         return max(reading, 2.0 * dimension * faces * probes / self.float32_ops_per_s)
 
@@ -107,24 +108,23 @@ def _int8_limit(together: _Together) -> float:
     return max((together.best(operations, works) for works in usable if works), default=0.0)
 
 
-def _int8_rows(unsigned: bool = False) -> NDArray[np.int8] | NDArray[np.uint8]:
-    values = np.random.default_rng(0).integers(0, 127, (_INT8_ROWS, _INT8_DIMENSION))
-    return values.astype(np.uint8 if unsigned else np.int8)
+def _int8_rows() -> NDArray[np.int64]:
+    return np.random.default_rng(0).integers(0, 127, (_INT8_ROWS, _INT8_DIMENSION))
 
 
 def _numkong_product() -> Callable[[], object] | None:
     try:
-        import numkong
+        numkong = import_module("numkong")
     except ImportError:
         return None
-    rows = _int8_rows()
+    rows = _int8_rows().astype(np.int8)
     packed = numkong.dots_pack(rows, dtype="int8")
     return lambda: numkong.dots_packed(rows, packed)
 
 
 def _onnxruntime_product() -> Callable[[], object] | None:
     try:
-        import onnxruntime
+        runtime = import_module("onnxruntime")
         from onnx import TensorProto, helper
     except ImportError:
         return None
@@ -139,10 +139,10 @@ def _onnxruntime_product() -> Callable[[], object] | None:
         [helper.make_tensor_value_info("c", TensorProto.INT32, None)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    options = onnxruntime.SessionOptions()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    inputs = {"a": _int8_rows(unsigned=True), "b": np.ascontiguousarray(_int8_rows().T)}
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    inputs = {"a": _int8_rows().astype(np.uint8), "b": np.ascontiguousarray(_int8_rows().T.astype(np.int8))}
     return lambda: session.run(None, inputs)
 
 

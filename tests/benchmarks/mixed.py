@@ -1,7 +1,8 @@
-"""Searches while faces are enrolled as fast as possible, against the same searches alone: `python -m tests.benchmarks.mixed`.
+"""Searches while faces are enrolled as fast as possible: `python -m tests.benchmarks.mixed`.
 
-Rounds alternate on the same growing gallery. The ratio is that of the latencies that 99 % of the searches did not exceed: 1
-is no loss, 2 is twice as long. Clients, server and enrolment share the machine.
+The yardstick is the same searches alone; rounds alternate on the same growing gallery. The ratio is that of the
+latencies that 99 % of the searches did not exceed: 1 is no loss, 2 is twice as long. Clients, server and enrolment
+share the machine.
 """
 
 import math

@@ -16,7 +16,7 @@ Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 _faiss: Any = importlib.import_module("faiss")
 _GEMM_FROM_BY_DEFAULT = int(_faiss.cvar.distance_compute_blas_threshold)
 _GEMM_FROM_TUNED = 2560
-"""At the default of 1.15, a batch below 250 probes of 512 numbers is not multiplied as a matrix, and up to 6x slower."""
+"""At the default of 1.15, fewer than 250 probes of 512 numbers are not multiplied as a matrix, and up to 6x slower."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

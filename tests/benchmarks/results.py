@@ -1,7 +1,7 @@
 """What a benchmark finds: a ratio to a yardstick, with the figures behind it, or why it was left out."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -37,6 +37,11 @@ class Result:
         return json.dumps(asdict(self))
 
     @classmethod
+    def from_json(cls, line: str) -> "Result":
+        """Read what to_json wrote."""
+        return cls.from_plain(json.loads(line))
+
+    @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Result":
         """Return what asdict took apart; unknown names are left aside."""
         return cls(**{name: plain[name] for name in cls.__slots__ if name in plain})
@@ -61,15 +66,6 @@ def describe(result: Result) -> str:
     quartiles = "" if result.low is None or result.high is None else f" [{result.low:.3g}, {result.high:.3g}]"
     ratio = "" if result.ratio is None else f" {result.ratio:.3g} x {result.against}{quartiles};"
     return f"{result.what}:{ratio} {figures}{f' ({result.note})' if result.note else ''}"
-
-
-def merged(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
-    """Return all results, the new ones in the place of old ones of the same key; a left-out one replaces no figure."""
-    found = {result.key: result for result in old}
-    for result in new:
-        if result.ratio is not None or result.figures or result.key not in found:
-            found[result.key] = result
-    return list(found.values())
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:

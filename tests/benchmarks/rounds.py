@@ -47,7 +47,7 @@ def median(values: list[float]) -> float:
 
 
 def busy_threads(work: Work, seconds: float) -> int:
-    """Return how many threads of this process a work keeps busy (Linux): those with a quarter of the busiest one's time.
+    """Return how many threads of this process a work keeps busy (Linux): a quarter as busy as the busiest one.
 
     Processor time over time passed would say too little on a machine that is busy with other things.
     """

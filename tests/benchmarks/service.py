@@ -1,8 +1,9 @@
 """Searches through the service against the same searches in one process: `python -m tests.benchmarks.service`.
 
-The service is a process of its own on SQLite, and so are its clients, each caller with a connection of its own; all of them
-share the machine. In process, an index of the same faces is searched in batches of 64, derivation and decisions left
-out. Empty is a gRPC server that reads the same request and gives an answer of the same size without searching.
+The service is a process of its own on SQLite, and so are its clients, each caller with a connection of its own; all
+of them share the machine. In process, an index of the same faces is searched in batches of 64, derivation and
+decisions left out. Empty is a gRPC server that reads the same request and gives an answer of the same size without
+searching.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tests.benchmarks.callers import BATCH, STREAM, UNARY, Answered, Callers, Lo
 from tests.benchmarks.command import Options, run
 from tests.benchmarks.geometry import Crowd, FloatRows, Geometry
 from tests.benchmarks.kinds import IndexKind, fill, index_kinds
-from tests.benchmarks.memory import lacking, resident_bytes
+from tests.benchmarks.memory import lacking, per_face, resident_bytes
 from tests.benchmarks.raw_flat import Batches
 from tests.benchmarks.results import Result, left_out, ratio_of
 from tests.benchmarks.rounds import median, per_call_s, ratios
@@ -76,14 +77,8 @@ def _served(key: str, what: str, kind: IndexKind, crowd: Crowd, options: Options
         before = resident_bytes(running.pid)
         enroll(running.server, crowd)
         grown = (resident_bytes(running.pid) - before) / crowd.people
-        yield Result(
-            f"memory/server-{kind.name}/{crowd.people}",
-            f"server process, {kind.name}, {crowd.people:,} faces",
-            f"{kind.bytes_per_face} bytes of vectors and codes",
-            round(grown / kind.bytes_per_face, 4),
-            figures={"bytes_per_face": round(grown)},
-            note="growth of the process by enrolment",
-        )
+        name = f"server process, {kind.name}, {crowd.people:,} faces enrolled"
+        yield per_face(f"memory/server-{kind.name}/{crowd.people}", name, grown, kind.bytes_per_face)
         sides = _Sides(
             open_things.enter_context(client_processes(running.address, PARENT, probes)),
             open_things.enter_context(_empty_callers(probes)),

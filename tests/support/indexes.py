@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from ersgallery_index import By, FloatRows, Hits, Scores, Side, VectorIndex
+from ersgallery_index.backends.accelerator import Proposed
 from ersgallery_index.backends.exact_index import ExactIndex
-from ersgallery_index.backends.faiss_library import cpu_flat_index
-from ersgallery_index.backends.proposers import Backend, CopyProposer, CpuBackend, Proposer, SoleUse
+from ersgallery_index.backends.faiss_library import faiss_module
+from ersgallery_index.backends.proposers import Backend, CpuBackend, HostProposer, Proposer
 from ersgallery_index.backends.widths import Tuning
 from ersgallery_index.errors import DeviceFull
 from ersgallery_index.interface import IndexKind
@@ -16,32 +17,45 @@ SMALL_SEGMENTS = 8
 SMALL_WIDEST = 32
 
 
-class AddOnlyBackend:
-    """Segments whose rows are copied into FAISS indexes that are only added to, as a GPU's are.
+class AddOnlyProposer(HostProposer):
+    """Multiplies a copy of the rows in a FAISS index that is only added to."""
 
-    Removed rows stay in the copies, so this proves on a CPU the logic that a GPU relies on. room: rows that fit;
-    promised: rows that it says would fit.
+    def __init__(self, backend: "AddOnlyBackend", dimension: int) -> None:
+        self._backend = backend
+        self._dimension = dimension
+        self._index = faiss_module().IndexFlatIP(dimension)
+
+    def append(self, rows: FloatRows) -> None:
+        self._backend.require_room(self._index.ntotal + len(rows), self._dimension)
+        self._index.add(np.ascontiguousarray(rows))
+
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int, start: int = 0) -> Proposed:
+        assert (start, len(rows)) == (0, self._index.ntotal)
+        scores, positions = self._index.search(probes, width)
+        return scores, positions
+
+
+class AddOnlyBackend(CpuBackend):
+    """Segments whose rows are copied to where they can be neither removed nor changed.
+
+    Removed rows stay in the copies, so an answer relies on the host alone. room: rows that fit; promised: rows that it
+    says would fit.
     """
 
     def __init__(self, segment_rows: int = SMALL_SEGMENTS, widest: int = SMALL_WIDEST, room: int = 1 << 40) -> None:
+        super().__init__(segment_rows, widest, code_rows=None)
         self.name = "add-only"
-        self.segment_rows = self.run_rows = segment_rows
-        self.code_rows = None
-        self.widest = widest
         self.room = room
         self.promised = 1 << 40
 
-    def open_proposer(self, dimension: int) -> Proposer:
-        return CopyProposer(cpu_flat_index(dimension), SoleUse(), lambda rows: self.require_room(rows, dimension))
-
-    def empty_rows(self, rows: int, dimension: int) -> FloatRows:
-        return np.empty((rows, dimension), dtype=np.float32)
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
+        return AddOnlyProposer(self, dimension)
 
     def require_room(self, rows: int, dimension: int) -> None:  # noqa: ARG002  (the protocol's)
         if rows > self.room:
             raise DeviceFull(f"{rows} rows do not fit")
 
-    def free_rows(self, dimension: int) -> int:  # noqa: ARG002  (the protocol's)
+    def free_rows(self, dimension: int, kind: IndexKind = IndexKind.EXACT) -> int:  # noqa: ARG002  (the protocol's)
         return self.promised
 
 
@@ -68,7 +82,10 @@ def small_index(dimension: int, backend: Backend | None = None, slack: int = 1) 
     """Open an index whose segments and proposals are so small that every path is taken."""
     backend = backend or CpuBackend(SMALL_SEGMENTS, SMALL_WIDEST)
     opened = SettledIndex if isinstance(backend, CodedBackend) else ExactIndex
-    return opened(dimension, backend, Tuning(slack=slack, coded_slack=(0, slack)))
+    index = opened(dimension, backend, Tuning(slack=slack, coded_slack=(0, slack)))
+    if backend.fast_from is not None:
+        index.set_kind(IndexKind.AUTO)
+    return index
 
 
 def tidied(index: VectorIndex) -> int:

@@ -18,8 +18,9 @@ from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
 from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Scores, Side, Snapshot
 
-_PROBES_AT_ONCE = 256
-"""So that no batch, however large, needs more than some tens of megabytes for its scores."""
+_HANDED_OVER_AT_ONCE = 16_384
+_MOVED_AT_ONCE = 32_768
+"""Rows that one piece of tidying copies, so that a search need not wait long for it."""
 
 NO_IDS: Ids = np.empty(0, dtype=np.int64)
 
@@ -46,6 +47,8 @@ class ExactIndex:
         self._lookup = Lookup()
         self._kind = IndexKind.EXACT
         self._coder = Coder(backend.code_rows) if backend.code_rows else None
+        self._row_kind = IndexKind.EXACT
+        self._present_kind = IndexKind.EXACT
 
     @property
     def dimension(self) -> int:
@@ -65,7 +68,9 @@ class ExactIndex:
     @property
     def kind(self) -> IndexKind:
         """How the rows are searched now."""
-        if self._coder is None or not self._coder.codes:
+        if self._coder is None:
+            return self._present_kind
+        if not self._coder.codes:
             return IndexKind.EXACT
         return IndexKind.APPROXIMATE if self._coder.sketches else IndexKind.FAST
 
@@ -77,7 +82,7 @@ class ExactIndex:
     @property
     def capacity(self) -> int | None:
         """How many faces fit, those that are there included; None: nobody knows."""
-        free = self._backend.free_rows(self._dimension)
+        free = self._backend.free_rows(self._dimension, self._row_kind)
         return None if free is None else self._passing.alive + self._below.alive + free
 
     @property
@@ -102,7 +107,10 @@ class ExactIndex:
         """
         if revision <= self._revision:
             return
-        self._add(_checked(self._dimension, Rows(ids, subject_ids, ers, vectors)), removed_ids)
+        try:
+            self._add(_checked(self._dimension, Rows(ids, subject_ids, ers, vectors)), removed_ids)
+        finally:
+            self._backend.redeem(len(ids), self._dimension, self._row_kind)
         self._follow()
         self._revision = revision
 
@@ -168,25 +176,34 @@ class ExactIndex:
         No step touches more than one segment, so that searches need not wait long.
         """
         segment = self._next_misplaced() or self._next_sparse()
-        if segment is None:
-            return False
+        other = self._next_of_other_kind() if segment is None else None
         try:
-            self._empty(*segment)
+            if segment:
+                self._empty(*segment)
+            elif other:
+                other.hand_over(self._row_kind, _HANDED_OVER_AT_ONCE)
+            else:
+                return False
         except DeviceFull:  # it stays as it is, and the next mutation makes another attempt
             return False
         self._follow()
         return True
 
     def set_kind(self, kind: IndexKind) -> None:
-        """Search by codes or not from now on: codes are made behind the searches, block by block."""
+        """Search by codes or not from now on, on a device by float16 rows or not.
+
+        Codes are made behind the searches, block by block; rows of a device are copied segment by segment as tidy is
+        called, beside the present ones.
+        """
         self._kind = kind
         self._follow()
 
     def require_room(self, faces: int) -> None:
         """Raise DeviceFull unless so many more faces fit; any thread may ask."""
-        free = self._backend.free_rows(self._dimension)
+        free = self._backend.free_rows(self._dimension, self._row_kind)
         if free is not None and faces > free:
             raise DeviceFull(f"{self.device} has memory for {free} more faces of this gallery, not for {faces}")
+        self._backend.promise(faces, self._dimension, self._row_kind)
 
     def settle(self) -> None:
         """Wait for the codes that are being made."""
@@ -216,22 +233,33 @@ class ExactIndex:
         widths = first_widths(segments, window, len(probes), k, self._tuning, self._backend.widest, all_alive=usual)
         request = Request(window, k, by)
         found = []
-        for start in range(0, len(probes), _PROBES_AT_ONCE):
-            some = search_exactly(
-                segments, probes[start : start + _PROBES_AT_ONCE], request, widths, self._backend.widest
-            )
-            found.append(some.of_probes(np.arange(start, start + _PROBES_AT_ONCE)))
+        step = self._backend.probes_at_once
+        for start in range(0, len(probes), step):
+            some = search_exactly(segments, probes[start : start + step], request, widths, self._backend.widest)
+            found.append(some.of_probes(np.arange(start, start + step)))
         return by_probe(found)
 
     def _follow(self) -> None:
-        """Keep codes as the kind asks, which for AUTO depends on how many faces there are."""
-        if self._coder is None:
-            return
-        faces = self._passing.alive + self._below.alive
-        enough = self._tuning.fast_from // (2 if self._coder.codes else 1)  # a gallery at the limit must not waver
-        codes = self._kind is not IndexKind.EXACT and (self._kind is not IndexKind.AUTO or faces >= enough)
-        if codes or self._coder.codes:
-            self._coder.follow(self._segments(), codes=codes, sketches=self._kind is IndexKind.APPROXIMATE)
+        """Keep codes, or rows on a device, as the kind asks, which for AUTO depends on how many faces there are."""
+        if self._coder:
+            codes = self._fast(self._tuning.fast_from, now=self._coder.codes)
+            if codes or self._coder.codes:
+                self._coder.follow(self._segments(), codes=codes, sketches=self._kind is IndexKind.APPROXIMATE)
+        elif self._backend.fast_from is not None:
+            fast = self._fast(self._backend.fast_from, now=self._row_kind is IndexKind.FAST)
+            self._row_kind = IndexKind.FAST if fast else IndexKind.EXACT
+            for part in (self._passing, self._below):
+                part.kind = self._row_kind
+            present = {segment.proposer.kind for segment in self._segments()}
+            self._present_kind = (
+                IndexKind.FAST if (present or {self._row_kind}) == {IndexKind.FAST} else IndexKind.EXACT
+            )
+
+    def _fast(self, from_faces: int, *, now: bool) -> bool:
+        if self._kind is not IndexKind.AUTO:
+            return self._kind is not IndexKind.EXACT
+        # Half of it once it is fast, so that a gallery at the limit does not waver.
+        return self._passing.alive + self._below.alive >= from_faces // (2 if now else 1)
 
     def _admitted(self, window: Window, segments: list[Segment]) -> int:
         return sum(int(np.count_nonzero(part.alive & window.admits(part.rows.ers))) for part in segments)
@@ -282,7 +310,7 @@ class ExactIndex:
             for segment in part.segments.values():
                 rows = np.flatnonzero(segment.alive & window.admits(segment.rows.ers))
                 if len(rows):
-                    return segment, rows
+                    return segment, rows[:_MOVED_AT_ONCE]
         self._sorted = True
         return None
 
@@ -290,8 +318,14 @@ class ExactIndex:
         """Return a segment of which too much is buried, taken out of use for new rows, and its living rows."""
         for part in (self._passing, self._below):
             for segment in part.sparse(self._tuning.sparse_share):
-                return segment, np.flatnonzero(segment.alive)
+                return segment, np.flatnonzero(segment.alive)[:_MOVED_AT_ONCE]
         return None
+
+    def _next_of_other_kind(self) -> Segment | None:
+        """Return a segment whose rows on the device are not of the kind that is wanted."""
+        if self._backend.fast_from is None:
+            return None
+        return next((segment for segment in self._segments() if not segment.is_of(self._row_kind)), None)
 
     def _empty(self, segment: Segment, positions: NDArray[np.intp]) -> None:
         """Write rows of a segment elsewhere and bury them there; a segment without living rows is dropped."""

@@ -1,7 +1,8 @@
 """Exact search over segments whose proposals are only bounds.
 
 A float32 score is off by at most d * 2**-24 / (1 - d * 2**-24) times the lengths of both vectors, in whatever order it
-adds (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and a coded one by what `codes` measured.
+adds (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), a float16 one by what `precision` derives,
+and a coded one by what `codes` measured.
 So once the k-th best exact score lies above the ceiling of all rows that were not proposed, none of these can belong to
 the answer. Where it does not, the proposals are widened, and in the end every row is looked at.
 """
@@ -75,7 +76,8 @@ def _decide(segments: Sequence[Segment], probes: FloatRows, request: Request, pr
             names[owners, columns] = segment.rows.subject_ids[positions]
     else:
         names = proposals.rows
-    floor = _kth_bounds(proposals.bounds, names, request.k) - 2.0 * score_error(probes.shape[1])
+    error = max(segment.error for segment in segments)
+    floor = _kth_bounds(proposals.bounds, names, request.k) - 2.0 * error
     exact = []
     for segment, owners, columns, positions in proposed:
         near = proposals.bounds[owners, columns] >= floor[owners]

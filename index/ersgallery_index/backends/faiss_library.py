@@ -1,28 +1,16 @@
 """The one door to FAISS, whose types vary from build to build: everything beyond it is typed and plain arrays."""
 
 import importlib
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ersgallery_index.backends.accelerator import Matrix, Proposed
 from ersgallery_index.interface import FloatRows
 
 _GEMM_FROM_ELEMENTS = 2560
 """FAISS multiplies matrices only from this many probe elements on; its own default of 128,000 is up to 6x slower."""
-
-
-class FlatIndex(Protocol):
-    """What is used of a FAISS flat index; rows can be added and searched, not removed."""
-
-    ntotal: int
-
-    def add(self, x: FloatRows) -> None:
-        """Copy rows (n, d) behind the others."""
-
-    def search(self, x: FloatRows, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the k largest inner products of each probe, falling, and their positions."""
-        ...
 
 
 def faiss_module() -> Any:
@@ -97,32 +85,37 @@ class TopRows:
         return self.rows >= 0
 
 
-def cpu_flat_index(dimension: int) -> FlatIndex:
-    """Return an empty inner-product index in host memory that keeps a copy of its rows."""
-    index: FlatIndex = faiss_module().IndexFlatIP(dimension)
-    return index
-
-
 def gpu_count() -> int:
     """Return how many GPUs this FAISS build can use; 0 for a CPU build."""
     faiss = faiss_module()
     return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
 
 
-def gpu_resources(scratch_bytes: int) -> Any:
-    """Return the resources that all indexes on one GPU share."""
+def gpu_resources(ordinal: int, scratch_bytes: int) -> Any:
+    """Return the resources that all products on one GPU share, with so much memory for what they need meanwhile."""
     resources = faiss_module().StandardGpuResources()
+    # Only an index whose probes take 256 MiB and more would use it; ours come from pinned memory of our own.
+    resources.setPinnedMemory(0)
     resources.setTempMemory(scratch_bytes)
+    resources.getDefaultStream(ordinal)  # takes the memory now, so that what is free is known from here on
     return resources
 
 
-def gpu_flat_index(resources: Any, ordinal: int, dimension: int) -> FlatIndex:
-    """Return an empty float32 inner-product index in the memory of one GPU."""
+def gpu_nearest(resources: Any, ordinal: int, probes: Matrix, rows: Matrix, width: int) -> Proposed:
+    """Return the `width` largest inner products of each probe with rows, both on a GPU, and their positions."""
     faiss = faiss_module()
-    config = faiss.GpuIndexFlatConfig()
-    config.device = ordinal
-    config.useFloat16 = False
-    # cuVS has numerics of its own, and the error bound of an exact search is float32's.
-    config.use_cuvs = False
-    index: FlatIndex = faiss.GpuIndexFlatIP(resources, dimension, config)
-    return index
+    scores = np.empty((probes.rows, width), dtype=np.float32)
+    positions = np.empty((probes.rows, width), dtype=np.int64)
+    query = faiss.GpuDistanceParams()
+    query.metric = faiss.METRIC_INNER_PRODUCT
+    query.device = ordinal
+    # cuVS has numerics of its own, and the bounds of an exact search are those of cuBLAS with sums in float32.
+    query.use_cuvs = False
+    query.k, query.dims = width, rows.dimension
+    query.vectorType = query.queryType = faiss.DistanceDataType_F16 if rows.half else faiss.DistanceDataType_F32
+    query.vectors, query.numVectors = faiss.cast_integer_to_void_ptr(rows.address), rows.rows
+    query.queries, query.numQueries = faiss.cast_integer_to_void_ptr(probes.address), probes.rows
+    query.outDistances = faiss.swig_ptr(scores)
+    query.outIndices, query.outIndicesType = faiss.swig_ptr(positions), faiss.IndicesDataType_I64
+    faiss.bfKnn(resources, query)
+    return scores, positions

@@ -1,23 +1,24 @@
-"""Proposers: where the rows of one segment are multiplied in float32, on a CPU or a device.
+"""Proposers: where the rows of one segment are multiplied, on a CPU or a device.
 
 A proposer only proposes. Which rows are alive and pass a gate, and what their exact scores are, is decided on the
 host by logic that all of them share, because a device can neither remove rows nor filter them.
 """
 
 import shutil
-import threading
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_index.backends.faiss_library import FlatIndex, nearest_rows, use_one_thread
+from ersgallery_index.backends.accelerator import Proposed
+from ersgallery_index.backends.faiss_library import nearest_rows, use_one_thread
 from ersgallery_index.backends.int8_library import int8_works
 from ersgallery_index.backends.memory import available_bytes
 from ersgallery_index.backends.rows_file import rows_on_disk
-from ersgallery_index.interface import FloatRows
+from ersgallery_index.interface import FloatRows, IndexKind
+from ersgallery_index.sums import score_error
 
 _SPARE_BYTES = 256 << 20
 """Left free for batches under way and for the rest of the process."""
@@ -31,19 +32,45 @@ _CODE_BYTES = 8
 _RUN_ROWS = 16384
 """So that the cores share even a segment."""
 
-Proposed = tuple[NDArray[np.float32], NDArray[np.int64]]
+_PROBES_AT_ONCE = 256
+"""So that no batch, however large, needs more than some tens of megabytes for its scores."""
+
+
+class Device(Protocol):
+    """A device that searches take turns on."""
+
+    def hold(self, probes: FloatRows) -> AbstractContextManager[None]:
+        """Keep the device to this thread, and these probes on it."""
+        ...
 
 
 class Proposer(Protocol):
-    """The float32 side of one segment."""
+    """Where the rows of one segment are multiplied."""
+
+    @property
+    def kind(self) -> IndexKind:
+        """Return how it keeps its rows: EXACT, or FAST in half precision."""
+        ...
+
+    @property
+    def lane(self) -> Device | None:
+        """Return the device that it works on, None for the processor."""
+        ...
+
+    def error(self, dimension: int) -> float:
+        """Return how far a proposed score can be from the real one, above or below."""
+        ...
 
     def append(self, rows: FloatRows) -> None:
         """Take rows (n, d) that were written behind the earlier ones on the host."""
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
-        """Return the `width` best scores of each probe, falling, and their positions: (q, width) each.
+    def wipe(self, positions: NDArray[np.intp]) -> None:
+        """Forget rows that were wiped on the host, if there is a copy of them."""
 
-        rows are the host's (n, d); width is at most n and the backend's widest.
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int, start: int = 0) -> Proposed:
+        """Return the `width` best scores of each probe, falling, and their positions in rows: (q, width) each.
+
+        rows are the host's (n, d), the segment's from `start` on; width is at most n and the backend's widest.
         """
         ...
 
@@ -62,13 +89,13 @@ class Backend(Protocol):
         ...
 
     @property
-    def segment_rows(self) -> int:
-        """Return how many rows a segment holds."""
+    def probes_at_once(self) -> int:
+        """Return how many probes are searched at once."""
         ...
 
     @property
-    def run_rows(self) -> int:
-        """Return how many rows a proposer is asked about at once."""
+    def fast_from(self) -> int | None:
+        """Return from how many faces on AUTO keeps rows of kind FAST; None where proposers are of one kind."""
         ...
 
     @property
@@ -76,8 +103,16 @@ class Backend(Protocol):
         """Return how many rows of int8 codes make a block, None where there are no codes."""
         ...
 
-    def open_proposer(self, dimension: int) -> Proposer:
-        """Return the proposer of a new, empty segment."""
+    def run_rows(self, probes: int, dimension: int) -> int:
+        """Return how many rows a proposer is asked about at once by so many probes."""
+        ...
+
+    def segment_rows(self, present: int, wanted: int, dimension: int, kind: IndexKind) -> int:
+        """Return how many rows the next segment holds where so many are present and so many come."""
+        ...
+
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:
+        """Return the proposer of a new, empty segment of so many rows. Raises DeviceFull."""
         ...
 
     def empty_rows(self, rows: int, dimension: int) -> FloatRows:
@@ -85,20 +120,36 @@ class Backend(Protocol):
         ...
 
     def require_room(self, rows: int, dimension: int) -> None:
-        """Raise DeviceFull unless so many more rows fit."""
+        """Raise DeviceFull where it is known before the first is written that so many more rows do not fit."""
 
-    def free_rows(self, dimension: int) -> int | None:
-        """Return how many more rows fit; None: nobody knows."""
+    def free_rows(self, dimension: int, kind: IndexKind) -> int | None:
+        """Return how many more rows of a kind fit, whoever asks; None: nobody knows."""
         ...
+
+    def promise(self, rows: int, dimension: int, kind: IndexKind) -> None:
+        """Keep memory for rows that will come; any thread may ask. Raises DeviceFull."""
+
+    def redeem(self, rows: int, dimension: int, kind: IndexKind) -> None:
+        """Take a promise back: as many rows are there, or will not come."""
 
 
 class HostProposer:
     """Multiplies the host's own rows: no copy, and overwritten rows count at once."""
 
+    kind = IndexKind.EXACT
+    lane = None
+
+    def error(self, dimension: int) -> float:
+        """Return the error of float32."""
+        return score_error(dimension)
+
     def append(self, rows: FloatRows) -> None:
         """Take nothing: the host's rows are the ones searched."""
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
+    def wipe(self, positions: NDArray[np.intp]) -> None:
+        """Wipe nothing: there is no copy."""
+
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int, start: int = 0) -> Proposed:  # noqa: ARG002  (the protocol's)
         """Return the best rows; see Proposer."""
         use_one_thread()
         return nearest_rows(probes, rows, width)
@@ -119,19 +170,28 @@ class CpuBackend:
     ) -> None:
         self._rows_folder = rows_folder
         self.name = "cpu"
-        self.segment_rows = segment_rows
-        self.run_rows = min(segment_rows, _RUN_ROWS)
+        self.probes_at_once = _PROBES_AT_ONCE
+        self.fast_from = None
+        self._segment_rows = segment_rows
         self.code_rows = code_rows if int8_works() else None
         self.widest = widest
 
-    def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
+    def run_rows(self, probes: int, dimension: int) -> int:  # noqa: ARG002  (the protocol's)
+        """Return the same for all."""
+        return min(self._segment_rows, _RUN_ROWS)
+
+    def segment_rows(self, present: int, wanted: int, dimension: int, kind: IndexKind) -> int:  # noqa: ARG002  (the protocol's)
+        """Return the same for all."""
+        return self._segment_rows
+
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
         """Return a proposer for the host's rows."""
         return HostProposer()
 
     def require_room(self, rows: int, dimension: int) -> None:
         """Leave rows that were promised a place to the operating system, which has the last word on host memory."""
 
-    def free_rows(self, dimension: int) -> int | None:
+    def free_rows(self, dimension: int, kind: IndexKind = IndexKind.EXACT) -> int | None:  # noqa: ARG002  (the protocol's)
         """Return how many more rows fit beside what the rest of the process needs; None: nobody knows."""
         free = available_bytes()
         if free is None:
@@ -143,43 +203,14 @@ class CpuBackend:
         on_disk = shutil.disk_usage(self._rows_folder).free // row
         return min(on_disk, max(0, free - _SPARE_BYTES) // (codes + _FACE_BYTES))
 
+    def promise(self, rows: int, dimension: int, kind: IndexKind) -> None:
+        """Promise nothing, as above."""
+
+    def redeem(self, rows: int, dimension: int, kind: IndexKind) -> None:
+        """Take nothing back."""
+
     def empty_rows(self, rows: int, dimension: int) -> FloatRows:
         """Return a place for rows: memory, whose pages are not taken until they are written, or a file."""
         if self._rows_folder is None:
             return np.empty((rows, dimension), dtype=np.float32)
         return rows_on_disk(self._rows_folder, rows, dimension)
-
-
-class CopyProposer:
-    """Multiplies a copy of the rows in a FAISS index that can only be added to, as on a GPU."""
-
-    def __init__(self, index: FlatIndex, sole_use: "SoleUse", require_room: Callable[[int], None]) -> None:
-        self._index = index
-        self._sole_use = sole_use
-        self._require_room = require_room
-
-    def append(self, rows: FloatRows) -> None:
-        """Copy the rows to the device. Raises DeviceFull before anything changes."""
-        with self._sole_use:
-            # A device index grows by moving to a larger block: old and new rows are there at once.
-            self._require_room(self._index.ntotal + len(rows))
-            self._index.add(np.ascontiguousarray(rows))
-
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:  # noqa: ARG002  (the protocol's)
-        """Return the best rows; see Proposer."""
-        with self._sole_use:
-            return self._index.search(probes, width)
-
-
-class SoleUse:
-    """Notices two threads in the same FAISS GPU resources, which would corrupt results silently."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("a GPU index was used by two threads at once; one thread must own it")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()

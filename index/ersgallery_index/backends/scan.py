@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ersgallery_index.backends.codes import CodeBlock, CodedProbes
 from ersgallery_index.backends.faiss_library import TopRows, use_one_thread
 from ersgallery_index.backends.proposals import Proposals, row_number
+from ersgallery_index.backends.proposers import Device
 from ersgallery_index.backends.segments import Segment, Window
 from ersgallery_index.backends.sketches import Sketch
 from ersgallery_index.backends.widths import Widths
@@ -47,25 +48,27 @@ class _Run:
 def propose(segments: Sequence[Segment], probes: FloatRows, window: Window, widths: Widths) -> Proposals:
     """Return for each probe the rows with the highest bounds among those that lie in the window and are alive."""
     sketched = widths.sketched > 0
-    runs = [run for place, segment in enumerate(segments) for run in _runs(place, segment, sketched=sketched)]
+    runs = [run for place, each in enumerate(segments) for run in _runs(place, each, len(probes), sketched=sketched)]
     coded = CodedProbes.of(probes) if any(run.block for run in runs) else None
-    shares = _shares(runs, len(probes))
-    parts = run_all([partial(_look_at, share, probes, coded, window, widths) for share in shares])
+    shares = [partial(_look_at, share, probes, coded, window, widths) for share in _shares(runs, len(probes))]
+    turns = [partial(_take_turn, lane, share, probes, window, widths) for lane, share in _on_devices(runs)]
+    parts = run_all(shares, waiting=turns)
     return Proposals.together(parts, widths.kept) if parts else Proposals.none(len(probes))
 
 
-def _runs(place: int, segment: Segment, *, sketched: bool) -> Iterator[_Run]:
+def _runs(place: int, segment: Segment, probes: int, *, sketched: bool) -> Iterator[_Run]:
     if sketched and segment.sketch:
         yield _Run(place, segment, 0, segment.size, sketch=segment.sketch)
         return
     for block in segment.blocks:
         yield _Run(place, segment, block.start, block.stop, block)
-    for rows in segment.bare_runs():
+    for rows in segment.bare_runs(probes):
         yield _Run(place, segment, rows.start, rows.stop)
 
 
 def _shares(runs: list[_Run], probes: int) -> list[list[_Run]]:
-    """Cut the runs into neighbouring shares of about equal cost, no more than the work is worth."""
+    """Cut the processor's runs into neighbouring shares of about equal cost, no more than the work is worth."""
+    runs = [run for run in runs if run.segment.proposer.lane is None]
     total = sum(run.cost for run in runs)
     workers = max(1, min(worker_count(), total * probes // _WORTH_A_WORKER))
     shares: list[list[_Run]] = [[] for _ in range(workers)]
@@ -74,6 +77,21 @@ def _shares(runs: list[_Run], probes: int) -> list[list[_Run]]:
         shares[min(workers - 1, done * workers // total)].append(run)
         done += run.cost
     return [share for share in shares if share]
+
+
+def _on_devices(runs: list[_Run]) -> list[tuple[Device, list[_Run]]]:
+    """Return the runs of each device."""
+    found: dict[int, tuple[Device, list[_Run]]] = {}
+    for run in runs:
+        lane = run.segment.proposer.lane
+        if lane is not None:
+            found.setdefault(id(lane), (lane, []))[1].append(run)
+    return list(found.values())
+
+
+def _take_turn(lane: Device, runs: Sequence[_Run], probes: FloatRows, window: Window, widths: Widths) -> Proposals:
+    with lane.hold(probes):
+        return _look_at(runs, probes, None, window, widths)
 
 
 def _look_at(
@@ -123,8 +141,9 @@ def _bare(run: _Run, probes: FloatRows, window: Window, width: int) -> Proposals
     """Return what a run without codes proposes."""
     segment = run.segment
     width = min(width, run.stop - run.start)
-    scores, found = segment.proposer.propose(probes, segment.rows.vectors[run.start : run.stop], width)
-    bounds: Scores = scores.astype(np.float64) + score_error(probes.shape[1])
+    rows = segment.rows.vectors[run.start : run.stop]
+    scores, found = segment.proposer.propose(probes, rows, width, run.start)
+    bounds: Scores = scores.astype(np.float64) + segment.error
     ceiling: Scores = bounds[:, -1] if width < run.stop - run.start else np.full(len(probes), -np.inf)
     positions = found + run.start
     seen = segment.alive[positions] & window.admits(segment.rows.ers[positions])

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_index.backends.codes import CodeBlock
-from ersgallery_index.backends.proposers import Backend
+from ersgallery_index.backends.proposers import Backend, Proposer
 from ersgallery_index.backends.sketches import Sketch, can_sketch
-from ersgallery_index.interface import FloatRows, Ids, Scores
+from ersgallery_index.interface import FloatRows, Ids, IndexKind, Scores
 
 _LOCATION_SHIFT = 32
 """A location is a segment's number and a position in it, packed into one int64."""
@@ -65,11 +65,15 @@ class Window:
 class Segment:
     """Up to `capacity` rows. Rows are appended and buried, never moved: compaction writes them elsewhere.
 
-    The host arrays are the truth; the proposer may hold a copy of the vectors that still has the buried ones.
+    The host arrays are the truth; the proposer may hold a copy of the vectors.
     """
 
-    def __init__(self, number: int, backend: Backend, dimension: int) -> None:
-        capacity = backend.segment_rows
+    def __init__(
+        self, number: int, backend: Backend, dimension: int, capacity: int, kind: IndexKind = IndexKind.EXACT
+    ) -> None:
+        self.proposer = backend.open_proposer(dimension, capacity, kind)  # a device may have no room
+        self._successor: Proposer | None = None
+        self._handed_over = 0
         # Pages that were never written take no memory, so a small gallery stays small.
         self._columns = Rows(
             face_ids=np.empty(capacity, dtype=np.int64),
@@ -81,8 +85,8 @@ class Segment:
         self._blocks: dict[int, CodeBlock] = {}
         self.sketch: Sketch | None = None
         self.number = number
-        self.run_rows = backend.run_rows
-        self.proposer = backend.open_proposer(dimension)
+        self._backend = backend
+        self._dimension = dimension
         self.size = 0
         self.buried = 0
 
@@ -102,17 +106,19 @@ class Segment:
         blocks = self._blocks
         return [blocks[start] for start in sorted(blocks)]
 
-    def bare_runs(self) -> Iterator[slice]:
-        """Return the runs of rows that have no codes, in pieces that one worker takes."""
+    @property
+    def error(self) -> float:
+        """How far a proposed score can be from the real one."""
+        return self.proposer.error(self._dimension)
+
+    def bare_runs(self, probes: int = 1) -> Iterator[slice]:
+        """Return the runs of rows that have no codes, in pieces that one worker takes for so many probes."""
+        rows = self._backend.run_rows(probes, self._dimension)
         start = 0
         for block in self.blocks:
-            yield from self._pieces(start, block.start)
+            yield from _pieces(start, block.start, rows)
             start = block.stop
-        yield from self._pieces(start, self.size)
-
-    def _pieces(self, start: int, stop: int) -> Iterator[slice]:
-        for first in range(start, stop, self.run_rows):
-            yield slice(first, min(first + self.run_rows, stop))
+        yield from _pieces(start, self.size, rows)
 
     @property
     def room(self) -> int:
@@ -162,27 +168,56 @@ class Segment:
         if sketch:
             self.sketch = None
 
+    def is_of(self, kind: IndexKind) -> bool:
+        """Tell whether its proposer is of this kind and will stay it."""
+        return self.proposer.kind is kind and self._successor is None
+
+    def hand_over(self, kind: IndexKind, most: int) -> None:
+        """Copy so many more rows to a proposer of another kind, which takes over when it has them all.
+
+        Raises DeviceFull where there is no room for it beside the present one.
+        """
+        if self.proposer.kind is kind:
+            self._successor = None
+            return
+        if self._successor is None:
+            self._successor, self._handed_over = self._backend.open_proposer(self._dimension, len(self._alive), kind), 0
+        stop = min(self.size, self._handed_over + most)
+        self._successor.append(self._columns.vectors[self._handed_over : stop])
+        self._handed_over = stop
+        if stop == self.size:
+            self.proposer, self._successor = self._successor, None
+
     def bury(self, positions: NDArray[np.intp]) -> None:
-        """Mark rows as removed, and wipe their vectors so that a deleted face is gone from host memory at once."""
+        """Mark rows as removed, and wipe their vectors so that a deleted face is gone from all memory at once."""
         self._alive[positions] = False
         self._columns.vectors[positions] = 0.0
+        self.proposer.wipe(positions)
+        if self._successor:
+            self._successor.wipe(positions)
         self.buried += len(positions)
 
 
+def _pieces(start: int, stop: int, rows: int) -> Iterator[slice]:
+    for first in range(start, stop, rows):
+        yield slice(first, min(first + rows, stop))
+
+
 class Part:
-    """The segments of one side of the usual gate; only the last one has room."""
+    """The segments of one side of the usual gate; only the last one has room. kind: of the segments to come."""
 
     def __init__(self, backend: Backend, dimension: int, numbers: Iterator[int]) -> None:
         self._backend = backend
         self._dimension = dimension
         self._numbers = numbers
+        self.kind = IndexKind.EXACT
         self.segments: dict[int, Segment] = {}
         self._open: Segment | None = None
 
     @property
     def alive(self) -> int:
         """How many rows are not buried."""
-        return sum(segment.size - segment.buried for segment in self.segments.values())
+        return sum(segment.size - segment.buried for segment in list(self.segments.values()))
 
     def append(self, rows: Rows) -> Ids:
         """Write rows behind the others and return their locations; all of them or, when a device is full, none."""
@@ -190,7 +225,7 @@ class Part:
         start = 0
         try:
             while start < len(rows):
-                segment = self._segment_with_room()
+                segment = self._segment_with_room(len(rows) - start)
                 chunk = rows.take(slice(start, start + segment.room))
                 written.append((segment, segment.append(chunk)))
                 start += len(chunk)
@@ -213,9 +248,11 @@ class Part:
         if self._open is segment:
             self._open = None
 
-    def _segment_with_room(self) -> Segment:
+    def _segment_with_room(self, wanted: int) -> Segment:
         if self._open is None or self._open.room == 0:
-            self._open = Segment(next(self._numbers), self._backend, self._dimension)
+            present = sum(segment.size for segment in self.segments.values())
+            rows = self._backend.segment_rows(present, wanted, self._dimension, self.kind)
+            self._open = Segment(next(self._numbers), self._backend, self._dimension, rows, self.kind)
             self.segments[self._open.number] = self._open
         return self._open
 

@@ -1,38 +1,61 @@
 """A proof at start-up that a device filters and scores as the CPU does."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.proposers import Backend, CpuBackend
 from ersgallery_index.errors import DeviceUnavailable
-from ersgallery_index.interface import By, FloatRows, Hits, Scores, Side, VectorIndex
-from ersgallery_index.sums import score_error
+from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, Scores, Side, VectorIndex
 
 _FACES, _DIMENSION, _PROBES = 600, 64, 8
+_DIMENSIONS = (_DIMENSION, 512)
+"""Of the products whose error is looked at."""
 
 
 def prove(backend: Backend) -> None:
-    """Raise DeviceUnavailable unless the backend answers as the CPU, with removed faces and faces below a gate."""
-    faces, probes = _faces_and_probes()
-    _prove_float32(backend, faces, probes)
+    """Raise DeviceUnavailable unless the backend answers as the CPU, with removed faces and faces below a gate.
+
+    Every kind of rows that it keeps is tried, and one turned into the other; then faces are removed from these.
+    """
+    kinds = [IndexKind.EXACT] if backend.fast_from is None else [IndexKind.FAST, IndexKind.EXACT]
+    for kind in kinds:
+        for dimension in _DIMENSIONS:
+            _prove_error(backend, kind, *_faces_and_probes(dimension))
+    faces, probes = _faces_and_probes(_DIMENSION)
     tested, trusted = ExactIndex(_DIMENSION, backend), ExactIndex(_DIMENSION, CpuBackend(segment_rows=_FACES))
     for index in (tested, trusted):
         _fill(index, faces)
+    for revision, kind in enumerate(kinds, 3):
+        for index in (tested, trusted):
+            index.set_kind(kind)
+            while index.tidy():
+                pass
+        _compare(backend, (tested, trusted), probes)
+        for index in (tested, trusted):
+            _remove(index, revision, np.arange(revision, _FACES, 5))
+        _compare(backend, (tested, trusted), probes)
+
+
+def _compare(backend: Backend, indexes: Sequence[VectorIndex], probes: FloatRows) -> None:
+    """Check that two indexes answer alike, whichever faces may be seen."""
     for side in Side:
         for by in By:
             for gate in (0.0, 0.5, 0.9):
-                gates = np.full(_PROBES, gate)
-                if not _equal(tested.search(probes, gates, 5, by, side), trusted.search(probes, gates, 5, by, side)):
+                tested, trusted = (index.search(probes, np.full(_PROBES, gate), 5, by, side) for index in indexes)
+                if not _equal(tested, trusted):
                     raise DeviceUnavailable(f"{backend.name} does not filter faces as the CPU does")
 
 
-def _faces_and_probes() -> tuple[FloatRows, FloatRows]:
-    """Return faces near the probes, a third of them equal to another one."""
+def _faces_and_probes(dimension: int) -> tuple[FloatRows, FloatRows]:
+    """Return faces near the probes, a third of them equal to another one, with some very small numbers."""
     random = np.random.default_rng(20210607)
-    probes = _unit(random.standard_normal((_PROBES, _DIMENSION)))
-    faces = _unit(probes[np.arange(_FACES) % _PROBES] + 0.2 * random.standard_normal((_FACES, _DIMENSION)))
+    probes = _unit(random.standard_normal((_PROBES, dimension)))
+    faces = _unit(probes[np.arange(_FACES) % _PROBES] + 0.2 * random.standard_normal((_FACES, dimension)))
     faces[::3] = faces[1::3]
-    return faces, probes
+    faces[:, :4] *= np.float32(2.0**-14)  # float16's subnormal numbers
+    return _unit(faces.astype(np.float64)), probes
 
 
 def _unit(rows: Scores) -> FloatRows:
@@ -40,14 +63,16 @@ def _unit(rows: Scores) -> FloatRows:
     return np.divide(rows, norms).astype(np.float32)
 
 
-def _prove_float32(backend: Backend, faces: FloatRows, probes: FloatRows) -> None:
-    """Check that the device's scores are within the float32 bound on which exactness rests (TF32 would not be)."""
-    proposer = backend.open_proposer(_DIMENSION)
+def _prove_error(backend: Backend, kind: IndexKind, faces: FloatRows, probes: FloatRows) -> None:
+    """Check that the device's scores are within the bound on which exactness rests (those of TF32 would not be)."""
+    dimension = faces.shape[1]
+    proposer = backend.open_proposer(dimension, _FACES, kind)
     proposer.append(faces)
-    scores, positions = proposer.propose(probes, faces, 20)
+    scores, positions = proposer.propose(probes, faces, 200)
     exact = np.einsum("qd,qkd->qk", probes.astype(np.float64), faces[positions].astype(np.float64))
-    if not (np.abs(scores - exact) <= score_error(_DIMENSION)).all():
-        raise DeviceUnavailable(f"{backend.name} computes with less than float32 precision")
+    if not (np.abs(scores - exact) <= proposer.error(dimension)).all():
+        precision = "float16" if kind is IndexKind.FAST else "float32"
+        raise DeviceUnavailable(f"{backend.name} computes with less than {precision} precision")
 
 
 def _fill(index: VectorIndex, faces: FloatRows) -> None:
@@ -57,6 +82,12 @@ def _fill(index: VectorIndex, faces: FloatRows) -> None:
     index.apply(1, ids[:0], ids, ids // 4, ers, faces)
     index.set_gate(0.5)
     index.apply(2, ids[::7], ids[::11], ids[::11] // 4, ers[::-11].copy(), faces[::-11].copy())
+
+
+def _remove(index: VectorIndex, revision: int, face_ids: Ids) -> None:
+    none = face_ids[:0]
+    vectors = np.empty((0, _DIMENSION), dtype=np.float32)
+    index.apply(revision, face_ids, none, none, none.astype(np.float64), vectors)
 
 
 def _equal(left: Hits, right: Hits) -> bool:

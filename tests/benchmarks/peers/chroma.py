@@ -1,5 +1,6 @@
 """ChromaDB inside the process, on disk."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,8 @@ class Chroma:
     """A collection with an HNSW graph; there is no exact search."""
 
     def __init__(self, folder: Path, dimension: int) -> None:  # noqa: ARG002  (every peer is opened alike)
-        import chromadb
-        from chromadb.config import Settings
-
-        self._client: Any = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
+        settings = import_module("chromadb.config").Settings(anonymized_telemetry=False)
+        self._client: Any = import_module("chromadb").PersistentClient(str(folder), settings)
         graph = {"space": "ip", "ef_construction": 200, "max_neighbors": 32, "ef_search": _EF}
         self._collection = self._client.create_collection(
             "faces", configuration={"hnsw": graph}, embedding_function=None
@@ -30,7 +29,7 @@ class Chroma:
         """Store rows; the graph grows at once."""
         for start in range(0, len(ids), _LARGEST_BATCH):
             chosen = slice(start, start + _LARGEST_BATCH)
-            self._collection.add(ids=[str(id) for id in ids[chosen].tolist()], embeddings=rows[chosen])
+            self._collection.add(ids=[str(face) for face in ids[chosen].tolist()], embeddings=rows[chosen])
 
     def build(self) -> None:
         """Do nothing: the graph is there."""
@@ -45,4 +44,4 @@ class Chroma:
 
     def _search(self, probe: NDArray[np.float32], k: int) -> list[int]:
         found = self._collection.query(query_embeddings=probe[None, :], n_results=k, include=[])
-        return [int(id) for id in found["ids"][0]]
+        return [int(face) for face in found["ids"][0]]

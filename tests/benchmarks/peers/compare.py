@@ -1,9 +1,9 @@
 """Other engines on the same rows: `python -m tests.benchmarks.peers.compare`.
 
-Every engine holds the derived rows of the faces that reach the gate, and is asked one probe at a time, by one thread and by
-64; those are inside this process, but for PostgreSQL. Ours is asked over gRPC by clients in other processes. mate1 is
-what the engine keeps of exact search's answers. A ratio is ours to theirs, by the fastest kind of index of ours whose mate1
-is at least .995.
+Every engine holds the derived rows of the faces that reach the gate, and is asked one probe at a time, by one thread
+and by 64; those are inside this process, but for PostgreSQL. Ours is asked over gRPC by clients in other processes.
+mate1 is what the engine keeps of exact search's answers. A ratio is ours to theirs, by the fastest kind of index of
+ours whose mate1 is at least .995.
 """
 
 import tempfile

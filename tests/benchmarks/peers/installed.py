@@ -1,7 +1,5 @@
 """The engines that are compared, by name; each is imported when it is opened."""
 
-from pathlib import Path
-
 from tests.benchmarks.peers.chroma import Chroma
 from tests.benchmarks.peers.lance import Lance, LanceGraph
 from tests.benchmarks.peers.milvus import Milvus
@@ -21,5 +19,3 @@ OPENERS: dict[str, Opener] = {
 }
 MOST_FACES = {"milvus-lite": 10_000}
 """More would take it hours."""
-
-__all__ = ["MOST_FACES", "OPENERS", "Path"]

@@ -1,5 +1,6 @@
 """LanceDB inside the process, on disk."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,11 @@ class Lance:
     """A table of fixed-size vectors with IVF_RQ (bits of a random rotation) over all partitions, refined exactly."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        import lancedb
-        import pyarrow
-
-        self._arrow: Any = pyarrow
+        lancedb = import_module("lancedb")
+        pa = self._arrow = import_module("pyarrow")
         self._dimension = dimension
-        columns = [("id", pyarrow.int64()), ("vector", pyarrow.list_(pyarrow.float32(), dimension))]
-        self._table: Any = lancedb.connect(str(folder)).create_table("faces", schema=pyarrow.schema(columns))
+        columns = [("id", pa.int64()), ("vector", pa.list_(pa.float32(), dimension))]
+        self._table: Any = lancedb.connect(str(folder)).create_table("faces", schema=pa.schema(columns))
 
     def insert(self, ids: Ids, rows: FloatRows) -> None:
         """Store rows."""

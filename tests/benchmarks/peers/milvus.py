@@ -1,5 +1,6 @@
 """Milvus Lite: an embedded Milvus behind its real client."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ class Milvus:
     """A collection with a FLAT index."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        from pymilvus import DataType, MilvusClient
-
+        import_module("milvus_lite")
+        milvus = import_module("pymilvus")
         folder.mkdir()
-        self._client: Any = MilvusClient(str(folder / "faces.db"))
+        self._client: Any = milvus.MilvusClient(str(folder / "faces.db"))
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+        schema.add_field("id", milvus.DataType.INT64, is_primary=True)
+        schema.add_field("vector", milvus.DataType.FLOAT_VECTOR, dim=dimension)
         index = self._client.prepare_index_params()
         index.add_index("vector", index_type="FLAT", metric_type="IP")
         self._client.create_collection("faces", schema=schema, index_params=index)
@@ -30,7 +31,7 @@ class Milvus:
         for start in range(0, len(ids), 1000):
             chosen = slice(start, start + 1000)
             columns = zip(ids[chosen].tolist(), rows[chosen], strict=True)
-            self._client.insert("faces", [{"id": id, "vector": row} for id, row in columns])
+            self._client.insert("faces", [{"id": face, "vector": row} for face, row in columns])
 
     def build(self) -> None:
         """Load the collection."""

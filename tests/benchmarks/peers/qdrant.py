@@ -1,5 +1,6 @@
 """The engine of Qdrant inside the process: `qdrant-edge-py`."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,7 @@ class Qdrant:
     """A shard with vectors in memory; its optimizer builds the HNSW graph when told."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        import qdrant_edge as edge
-
-        self._edge: Any = edge
+        edge = self._edge = import_module("qdrant_edge")
         graph = edge.HnswIndexConfig(m=32, ef_construct=200, full_scan_threshold=10)
         config = edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Dot),
@@ -30,7 +29,7 @@ class Qdrant:
 
     def insert(self, ids: Ids, rows: FloatRows) -> None:
         """Store rows."""
-        points = [self._edge.Point(id, row) for id, row in zip(ids.tolist(), rows.tolist(), strict=True)]
+        points = [self._edge.Point(face, row) for face, row in zip(ids.tolist(), rows.tolist(), strict=True)]
         self._shard.update(self._edge.UpdateOperation.upsert_points(points))
 
     def build(self) -> None:

@@ -1,5 +1,6 @@
 """USearch inside the process."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,7 @@ class USearch:
     """An index of float16 rows; exact search scans the same rows."""
 
     def __init__(self, folder: Path, dimension: int) -> None:  # noqa: ARG002  (every peer is opened alike)
-        from usearch.index import Index
-
-        self._index: Any = Index(
+        self._index: Any = import_module("usearch.index").Index(
             ndim=dimension, metric="ip", dtype="f16", connectivity=32, expansion_add=200, expansion_search=_EF
         )
 
@@ -33,7 +32,7 @@ class USearch:
         """Return exact search and HNSW."""
         return (
             Mode("exact", "f16, exact=True", lambda probe, k: self._search(probe, k, exact=True)),
-            Mode("HNSW", f"f16, connectivity 32, expansion 200 / {_EF}", lambda probe, k: self._search(probe, k)),
+            Mode("HNSW", f"f16, connectivity 32, expansion 200 / {_EF}", self._search),
         )
 
     def close(self) -> None:

@@ -1,20 +1,29 @@
 """Every index backend runs through the same contract."""
 
 import pytest
+from ersgallery_index.backends.devices import lane_of
 from ersgallery_index.backends.faiss_library import gpu_count
 from ersgallery_index.backends.gpu import GpuBackend
 from ersgallery_index.backends.proposers import Backend, CpuBackend
 
+from tests.support.accelerators import FAST_FROM, LARGEST, SMALLEST, small_gpu, two_small_gpus
 from tests.support.indexes import SMALL_SEGMENTS, SMALL_WIDEST, AddOnlyBackend, CodedBackend
 
+REAL_GPUS = [pytest.param(name, marks=pytest.mark.gpu) for name in ("gpu", "gpu-float16")]
 
-@pytest.fixture(params=["cpu", "coded", "add-only", pytest.param("gpu", marks=pytest.mark.gpu)])
+
+@pytest.fixture(params=["cpu", "coded", "add-only", "host", "host-float16", "host-sharded", *REAL_GPUS])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Give a backend with small segments."""
-    if request.param == "gpu":
+    name, float16 = request.param.removesuffix("-float16"), request.param.endswith("-float16")
+    if name == "gpu":
         if gpu_count() == 0:
             pytest.skip("this FAISS build sees no GPU")
-        return GpuBackend(0, segment_rows=SMALL_SEGMENTS)
+        return GpuBackend(lane_of(0), SMALLEST, LARGEST, 0 if float16 else FAST_FROM, SMALL_WIDEST)
+    if name == "host":
+        return small_gpu(fast_from=0 if float16 else FAST_FROM)
+    if name == "host-sharded":
+        return two_small_gpus()
     if request.param == "add-only":
         return AddOnlyBackend()
     if request.param == "coded":

@@ -193,6 +193,7 @@ def test_a_changed_gate_moves_faces_a_segment_at_a_time_and_no_answer_changes(
     index = small_index(3, backend)
     index.set_gate(gates[0])
     put(index, [(i, i, i / 60) for i in range(60)], [[1, 0.01 * i, 0] for i in range(60)])
+    tidied(index)
     index.set_gate(gates[1])
     seen = [i for i in range(60) if i / 60 >= gates[1]]
     steps = 0

@@ -5,18 +5,19 @@ import sys
 import numpy as np
 import pytest
 from ersgallery_index import Device, DeviceUnavailable, open_index, parse_device
+from ersgallery_index.backends.accelerator import Proposed
+from ersgallery_index.backends.cuda_driver import CudaDriver
 from ersgallery_index.backends.faiss_library import faiss_module, gpu_count
-from ersgallery_index.backends.gpu import free_bytes
-from ersgallery_index.backends.proposers import Backend, CpuBackend, HostProposer, Proposed, Proposer
+from ersgallery_index.backends.proposers import Backend, CpuBackend, HostProposer, Proposer
 from ersgallery_index.backends.self_test import prove
-from ersgallery_index.interface import FloatRows
+from ersgallery_index.interface import FloatRows, IndexKind
 
 without_gpu = pytest.mark.skipif(gpu_count() > 0, reason="this machine has a GPU")
 
 
 def test_the_cpu_is_always_there() -> None:
-    assert parse_device("cpu") == Device(None)
-    assert str(Device(None)) == open_index(8, "cpu").device == "cpu"
+    assert parse_device("cpu") == Device()
+    assert str(Device()) == open_index(8, "cpu").device == "cpu"
 
 
 @without_gpu
@@ -34,7 +35,7 @@ def test_asking_for_a_gpu_that_is_not_there_is_an_error() -> None:
 @without_gpu
 def test_a_machine_without_a_driver_says_so() -> None:
     with pytest.raises(DeviceUnavailable, match="NVIDIA driver"):
-        free_bytes(0)
+        CudaDriver(0)
 
 
 @pytest.mark.parametrize("text", ["", "gpu", "cuda", "cuda:", "cuda:-1", "cuda:x", "CPU", "cuda:0 "])
@@ -60,12 +61,12 @@ def test_the_self_test_accepts_a_backend_that_keeps_to_the_contract(backend: Bac
 
 
 class HalfPrecisionProposer(HostProposer):
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
-        return super().propose(probes, rows.astype(np.float16).astype(np.float32), width)
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int, start: int = 0) -> Proposed:
+        return super().propose(probes, rows.astype(np.float16).astype(np.float32), width, start)
 
 
 class HalfPrecisionBackend(CpuBackend):
-    def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
         return HalfPrecisionProposer()
 
 
@@ -77,12 +78,12 @@ def test_the_self_test_refuses_a_device_of_less_than_float32_precision() -> None
 class LosingProposer(HostProposer):
     """Never proposes what was appended last, as a device would that lost track of its rows."""
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
-        return super().propose(probes, rows[:-20], width)
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int, start: int = 0) -> Proposed:
+        return super().propose(probes, rows[:-20], width, start)
 
 
 class LosingBackend(CpuBackend):
-    def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
         return LosingProposer()
 
 

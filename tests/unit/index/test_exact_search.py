@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from ersgallery_index import By
+from ersgallery_index.backends.accelerator import Proposed
 from ersgallery_index.backends.exact_index import ExactIndex
-from ersgallery_index.backends.proposers import CpuBackend, HostProposer, Proposed, Proposer
+from ersgallery_index.backends.proposers import CpuBackend, HostProposer, Proposer
 from ersgallery_index.backends.widths import Tuning
-from ersgallery_index.interface import FloatRows
+from ersgallery_index.interface import FloatRows, IndexKind
 from ersgallery_index.sums import row_dots, score_error
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ class WatchedBackend(CpuBackend):
         super().__init__(segment_rows=1 << 16, widest=widest)
         self.widths: list[int] = []
 
-    def open_proposer(self, dimension: int) -> Proposer:  # noqa: ARG002  (the protocol's)
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
         return WatchedProposer(self.widths)
 
 
@@ -28,9 +29,9 @@ class WatchedProposer(HostProposer):
     def __init__(self, widths: list[int]) -> None:
         self._widths = widths
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int, start: int = 0) -> Proposed:
         self._widths.append(width)
-        return super().propose(probes, rows, width)
+        return super().propose(probes, rows, width, start)
 
 
 class WorstCaseProposer(HostProposer):
@@ -39,7 +40,7 @@ class WorstCaseProposer(HostProposer):
     def __init__(self, dimension: int) -> None:
         self._error = 0.999 * score_error(dimension)
 
-    def propose(self, probes: FloatRows, rows: FloatRows, width: int) -> Proposed:
+    def propose(self, probes: FloatRows, rows: FloatRows, width: int, start: int = 0) -> Proposed:  # noqa: ARG002  (the protocol's)
         exact = probes.astype(np.float64) @ rows.T.astype(np.float64)
         best_first = np.argsort(-exact, axis=1, kind="stable")
         errors = np.full(exact.shape, self._error)
@@ -49,7 +50,7 @@ class WorstCaseProposer(HostProposer):
 
 
 class WorstCaseBackend(CpuBackend):
-    def open_proposer(self, dimension: int) -> Proposer:
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
         return WorstCaseProposer(dimension)
 
 

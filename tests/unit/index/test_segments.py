@@ -7,8 +7,9 @@ import pytest
 from ersgallery_index import DeviceFull
 from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.lookup import NOWHERE, Lookup
-from ersgallery_index.backends.proposers import CpuBackend, Proposer, SoleUse
+from ersgallery_index.backends.proposers import CpuBackend, Proposer
 from ersgallery_index.backends.segments import Part, Rows, Segment
+from ersgallery_index.interface import IndexKind
 
 from tests.support.indexes import AddOnlyBackend, ask, put, rows_of, small_index, tidied, unit_rows
 
@@ -19,7 +20,7 @@ def some_rows(count: int) -> Rows:
 
 
 def test_a_buried_vector_is_wiped_from_host_memory_at_once() -> None:
-    segment = Segment(0, CpuBackend(4), 2)
+    segment = Segment(0, CpuBackend(4), 2, capacity=4)
     segment.append(some_rows(3))
     segment.bury(np.array([1]))
     assert segment.rows.vectors[1].tolist() == [0.0, 0.0]
@@ -77,19 +78,11 @@ class FillingUpBackend(CpuBackend):
 
     segments_left = 100
 
-    def open_proposer(self, dimension: int) -> Proposer:
+    def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:
         self.segments_left -= 1
         if self.segments_left < 0:
             raise DeviceFull("no room for another segment")
-        return super().open_proposer(dimension)
-
-
-def test_two_threads_in_one_device_are_noticed() -> None:
-    sole_use = SoleUse()
-    with sole_use, pytest.raises(RuntimeError, match="one thread must own it"):
-        sole_use.__enter__()
-    with sole_use:
-        pass
+        return super().open_proposer(dimension, rows, kind)
 
 
 @pytest.mark.parametrize("side_entries", [0, 3, 1000])
