@@ -13,6 +13,7 @@ from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.inputs import EmbeddingInput, Member
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.state import IndexPlace
+from ersgallery_server.profiles import profile_digest
 from ersgallery_server.snapshots import SnapshotFolder
 from ersgallery_server.store import Store
 from ersgallery_server.values import GallerySettings, ProfileVersion
@@ -50,10 +51,14 @@ class Core:
         self, profile_id: str, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None = None
     ) -> ProfileVersion:
         """Make a profile with gamma 0.3; return its version."""
-        made = Profile(MODEL, centroids.astype(np.float64), 0.3, None if mean is None else mean.astype(np.float64))
-        digest = f"{profile_id}{centroids.tobytes().hex()[:40]}"
+        mean_row = None if mean is None else mean.astype(np.float64)
+        return self.add_profile(profile_id, Profile(MODEL, centroids.astype(np.float64), 0.3, mean_row))
+
+    def add_profile(self, profile_id: str, profile: Profile) -> ProfileVersion:
+        """Store a profile; return its version."""
+        digest = profile_digest(profile)
         return self.store.submit(
-            lambda t: t.create_profile(profile_id, made, description="made up", sha256=digest)
+            lambda t: t.create_profile(profile_id, profile, description="made up", sha256=digest)
         ).result()
 
     def create(self, gallery_id: str, profile: ProfileVersion, **settings: Any) -> Gallery:

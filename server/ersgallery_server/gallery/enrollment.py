@@ -6,7 +6,7 @@ A batch is worked on in columns, a row for each face: an object per face would c
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from ersgallery_index import Derivation, IndexRows, InvalidEmbedding
@@ -20,6 +20,7 @@ from ersgallery_server.values import AcquisitionCounts, FaceBox, GallerySettings
 
 Ids = NDArray[np.int64]
 Rows = NDArray[np.intp]
+S = TypeVar("S", bound=np.generic)
 
 
 class Disposition(enum.Enum):
@@ -141,8 +142,8 @@ class EnrollmentPlan:
         return IndexRows(
             enrolled.face_ids[usable],
             enrolled.subject_keys[usable],
-            self._derived.ers[rows],
-            self._derived.vectors[rows],
+            _taken(self._derived.ers, rows),
+            _taken(self._derived.vectors, rows),
         )
 
     def report(self, enrolled: Enrolled) -> EnrollmentReport:
@@ -165,10 +166,10 @@ class EnrollmentPlan:
         members = [item.members[place - first] for item, place, first in zip(offered, places, firsts, strict=True)]
         return NewFaces(
             subject_ids=[item.subject_id for item in offered],
-            embeddings=acquired.units[rows],
-            embedding_norms=acquired.norms[rows],
-            ers=self._derived.ers[rows],
-            raw_ers=self._derived.raw_ers[rows],
+            embeddings=_taken(acquired.units, rows),
+            embedding_norms=_taken(acquired.norms, rows),
+            ers=_taken(self._derived.ers, rows),
+            raw_ers=_taken(self._derived.raw_ers, rows),
             media_ids=[member.media_id for member in members],
             metadata=[item.metadata for item in offered],
             display_names=[item.subject_display_name for item in offered],
@@ -230,6 +231,11 @@ def _errors(
         if isinstance(other, InvalidEmbedding | ModelMismatch):
             found.setdefault(int(item_of[place]), other)
     return found
+
+
+def _taken(values: NDArray[S], rows: Rows) -> NDArray[S]:
+    """Return some rows in rising order, without a copy where they are all."""
+    return values if len(rows) == len(values) else values[rows]
 
 
 def _placed(count: int, places: Rows, values: NDArray[Any]) -> list[Any]:

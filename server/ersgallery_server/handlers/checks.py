@@ -113,9 +113,10 @@ def several_faces(field: str, value: int) -> SeveralFaces | None:
 
 def embedding(field: str, message: face_pb.Embedding) -> EmbeddingInput:
     """Return a raw embedding; its numbers are checked where the dimension is known."""
-    if bool(message.packed) == bool(message.values):
+    packed = message.packed  # read once: each reading copies it
+    if bool(packed) == bool(message.values):
         raise InvalidRequest.field(field, "must have exactly one of packed and values")
-    vector = unpack(field, message.packed) if message.packed else np.array(message.values, np.float32)
+    vector = unpack(field, packed) if packed else np.array(message.values, np.float32)
     return EmbeddingInput(vector, message.model)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from types import MappingProxyType
 
 from ersgallery.v1 import enrollment_service_pb2 as pb
 
@@ -22,7 +21,7 @@ MAX_ITEMS = 1000
 MAX_FACES = 1000
 MAX_REQUEST_ID_CHARACTERS = 128
 
-_NO_METADATA: Metadata = MappingProxyType({})
+_NO_METADATA: Metadata = {}
 _DISPOSITIONS = [pb.Disposition.Value(f"DISPOSITION_{disposition.value}") for disposition in DISPOSITIONS]
 
 
@@ -37,12 +36,12 @@ class EnrollmentHandlers:
         gallery_id = names.parse_gallery("parent", request.parent)
         gallery = self._galleries.get(gallery_id)
         checks.check_count("enrollments", len(request.enrollments), MAX_ITEMS)
-        # A template of none is one item that is wrong.
-        faces = sum(max(1, len(enrollment.template.members)) for enrollment in request.enrollments)
+        enrollments = list(request.enrollments)  # kept, for protobuf makes such objects anew at each reading
+        faces = sum(map(_face_count, enrollments))
         if faces > MAX_FACES:
             raise BatchTooLarge("faces", faces, MAX_FACES)
         identity = _request_identity(request)
-        items = [_item_or_refusal(i, enrollment) for i, enrollment in enumerate(request.enrollments)]
+        items = [_item_or_refusal(i, enrollment) for i, enrollment in enumerate(enrollments)]
         answers: list[pb.EnrollFacesResponse] = []
 
         def encode(made: EnrollmentReport) -> bytes:
@@ -59,6 +58,11 @@ class EnrollmentHandlers:
     ) -> Iterator[pb.StreamEnrollFacesResponse]:
         """Enrol batch after batch; a batch that is refused does not end the stream."""
         return answer_each(requests, lambda batch: self.enroll_faces(batch, call), pb.StreamEnrollFacesResponse)
+
+
+def _face_count(message: pb.Enrollment) -> int:
+    """Return how many faces an item has; a template of none is one item that is wrong."""
+    return max(1, len(message.template.members)) if message.HasField("template") else 1
 
 
 def _request_identity(request: pb.EnrollFacesRequest) -> tuple[str, bytes] | None:

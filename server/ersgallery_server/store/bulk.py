@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.exc import DBAPIError
 
-SQLITE_ROWS = 64
-"""Rows in one statement of SQLite; with a dozen columns they stay far below its limit of 32,766 parameters."""
+SQLITE_ROWS = (256, 32)
+"""Rows in one statement of SQLite, as many as there are; a dozen columns stay below its limit of 32,766 parameters."""
 
 COPY_ROWS = 64
 """From so many rows on, COPY is faster than a statement for each row."""
@@ -26,20 +26,15 @@ Processor = Callable[[Any], Any] | None
 class _Prepared:
     """The driver's statement for one row, the order of its parameters (None: by name) and what translates each column.
 
-    copy, copy_types: the same for COPY, where the database has it.
+    many_sql: the statement for each of SQLITE_ROWS. copy, copy_types: the same for COPY, where the database has it.
     """
 
     sql: str
     order: Sequence[str] | None
     processors: Mapping[str, Processor]
+    many_sql: Mapping[int, str]
     copy: str
     copy_types: Sequence[str]
-
-    @property
-    def many_sql(self) -> str:
-        """Return the statement for SQLITE_ROWS rows."""
-        head, values, row = self.sql.rpartition(" VALUES ")
-        return head + values + ", ".join([row] * SQLITE_ROWS)
 
 
 def insert_columns(
@@ -65,12 +60,13 @@ def insert_columns(
 
 
 def _insert_positions(connection: Connection, prepared: _Prepared, rows: list[tuple[Any, ...]]) -> None:
-    whole = len(rows) - len(rows) % SQLITE_ROWS
-    for start in range(0, whole, SQLITE_ROWS):
-        values = tuple(chain.from_iterable(rows[start : start + SQLITE_ROWS]))
-        connection.exec_driver_sql(prepared.many_sql, values)
-    if rows[whole:]:
-        connection.exec_driver_sql(prepared.sql, rows[whole:])
+    start = 0
+    for at_once, sql in prepared.many_sql.items():
+        while start + at_once <= len(rows):
+            connection.exec_driver_sql(sql, tuple(chain.from_iterable(rows[start : start + at_once])))
+            start += at_once
+    if rows[start:]:
+        connection.exec_driver_sql(prepared.sql, rows[start:])
 
 
 def _copy(connection: Connection, prepared: _Prepared, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -94,7 +90,7 @@ def _driver_error(dialect: Dialect) -> type[Exception]:
 
 def _as_sqlalchemy(connection: Connection, statement: str, error: Any) -> BaseException:
     lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
-    return DBAPIError.instance(
+    translated: BaseException = DBAPIError.instance(
         statement,
         None,
         error,
@@ -103,16 +99,19 @@ def _as_sqlalchemy(connection: Connection, statement: str, error: Any) -> BaseEx
         connection_invalidated=lost,
         dialect=connection.dialect,
     )
+    return translated
 
 
 @lru_cache(maxsize=64)
 def _prepare(table: Table, dialect: Dialect, names: tuple[str, ...]) -> _Prepared:
     compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
+    head, values, row = str(compiled).rpartition(" VALUES ")
     quoted = [dialect.identifier_preparer.quote(name) for name in (table.name, *names)]
     return _Prepared(
         sql=str(compiled),
         order=getattr(compiled, "positiontup", None),
         processors={name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names},
+        many_sql={rows: head + values + ", ".join([row] * rows) for rows in SQLITE_ROWS},
         copy=f"COPY {quoted[0]} ({', '.join(quoted[1:])}) FROM STDIN (FORMAT BINARY)",
         copy_types=[table.c[name].type.compile(dialect).partition(" COLLATE ")[0].lower() for name in names],
     )

@@ -121,7 +121,7 @@ class EnrollmentWrites(GalleryWrites):
                 "raw_ers": faces.raw_ers.tolist(),
                 "embedding_norm": faces.embedding_norms.tolist(),
                 "media_id": faces.media_ids,
-                "user_metadata": [dict(metadata) for metadata in faces.metadata],
+                "user_metadata": [dict(metadata) if metadata else {} for metadata in faces.metadata],
                 "box": [None if box is None else box_values(box) for box in faces.boxes],
                 "embedding": pack_float32_rows(faces.embeddings, gallery.dimension),
             },

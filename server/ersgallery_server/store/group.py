@@ -1,11 +1,11 @@
-"""One group of works as one database transaction, each in a savepoint of its own."""
+"""One group of works as one database transaction, each in a savepoint of its own where there are several."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Transaction, text
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ersgallery_server.store.engines import is_unavailable
@@ -47,7 +47,12 @@ def commit_group(engine: Engine, submissions: Sequence[Submission]) -> Sequence[
     """
     with engine.connect() as connection:
         transaction = connection.begin()
-        outcomes = [_attempt(connection, submission) for submission in submissions]
+        if len(submissions) == 1:
+            outcomes = [_attempt(connection, submissions[0], transaction)]
+            if outcomes[0].error is not None:
+                return outcomes
+        else:
+            outcomes = [_attempt_within(connection, submission) for submission in submissions]
         transaction_id = _transaction_id(connection)
         try:
             transaction.commit()
@@ -76,18 +81,25 @@ class TransactionInProgress(Exception):
     """The server has not noticed yet that its client is gone."""
 
 
-def _attempt(connection: Connection, submission: Submission) -> Outcome:
-    writes = WriteTransaction(connection)
+def _attempt_within(connection: Connection, submission: Submission) -> Outcome:
     savepoint = connection.begin_nested()
+    outcome = _attempt(connection, submission, savepoint)
+    if outcome.error is None:
+        savepoint.commit()
+    return outcome
+
+
+def _attempt(connection: Connection, submission: Submission, undo: Transaction) -> Outcome:
+    """Run a work, and take it back where it raises."""
+    writes = WriteTransaction(connection)
     try:
         value = submission.work(writes)
     except BaseException as error:
         # Whatever a work raises belongs to its submitter, unless the database itself failed.
         if isinstance(error, SQLAlchemyError) and is_unavailable(error):
             raise
-        savepoint.rollback()
+        undo.rollback()
         return Outcome(error=error)
-    savepoint.commit()
     return Outcome(value, erased=writes.erased)
 
 

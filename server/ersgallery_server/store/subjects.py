@@ -1,5 +1,6 @@
 """Subjects: the enrolled people of a gallery."""
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Row, case, delete, func, select, text, update
 
 from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.bulk import insert_columns
@@ -21,9 +22,17 @@ from ersgallery_server.store.writing import Writes
 from ersgallery_server.values import Metadata, Page, SubjectRecord
 
 _S = SUBJECTS.c
-_KEYS = select(_S.subject_id, _S.key).where(
-    _S.gallery_key == bindparam("gallery_key"), _S.subject_id.in_(bindparam("subject_ids", expanding=True))
-)
+_KEYS = {
+    # A parameter for each id would have to be named, and the statement made, anew for each number of them.
+    "sqlite": text(
+        "SELECT subjects.subject_id, subjects.key FROM json_each(:subject_ids) AS wanted CROSS JOIN subjects"
+        " ON subjects.gallery_key = :gallery_key AND subjects.subject_id = wanted.value"
+    ),
+    "postgresql": text(
+        "SELECT subjects.subject_id, subjects.key FROM json_array_elements_text(CAST(:subject_ids AS json)) AS wanted"
+        " JOIN subjects ON subjects.gallery_key = :gallery_key AND subjects.subject_id = wanted.value"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +137,9 @@ class SubjectWrites(Writes):
 
 def subject_keys(connection: Connection, gallery_key: int, subject_ids: list[str]) -> dict[str, int]:
     """Return the keys of those subjects that exist."""
-    found: dict[str, int] = {}
-    for start in range(0, len(subject_ids), 500):
-        wanted = {"gallery_key": gallery_key, "subject_ids": subject_ids[start : start + 500]}
-        found.update((row.subject_id, row.key) for row in connection.execute(_KEYS, wanted))
-    return found
+    wanted = {"gallery_key": gallery_key, "subject_ids": json.dumps(subject_ids)}
+    found = connection.execute(_KEYS[connection.dialect.name], wanted)
+    return {subject_id: key for subject_id, key in found}  # noqa: C416 - rows are no pairs to mypy
 
 
 def insert_subjects(
