@@ -9,8 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from ersgallery_index.backends.segments import Segment
 from ersgallery_index.backends.sketches import Sketcher
 
-_SKETCH = -1
-"""Stands for the sketch of a segment where others have the start of a block."""
+_Key = tuple[int, int, int]
+"""A segment's number with the first row of a block and the one behind its last."""
+
+_SKETCH = (-1, -1)
+"""Stands for the sketch of a segment where others have the rows of a block."""
 
 
 class Coder:
@@ -24,12 +27,15 @@ class Coder:
         self._block_rows = block_rows
         self._lock = threading.Lock()
         self._sketcher = Sketcher()
-        self._under_way: dict[tuple[int, int], Future[None]] = {}
+        self._under_way: dict[_Key, Future[None]] = {}
         self.codes = False
         self.sketches = False
 
-    def follow(self, segments: Iterable[Segment], *, codes: bool, sketches: bool) -> None:
-        """Make what is wanted and missing, and give up what is no longer wanted."""
+    def follow(self, segments: Iterable[Segment], *, codes: bool, sketches: bool, tail: bool = False) -> None:
+        """Make what is wanted and missing, and give up what is no longer wanted.
+
+        tail: also code rows that do not fill a block, which will be coded again when they do.
+        """
         segments = list(segments)
         with self._lock:
             if (self.codes and not codes) or (self.sketches and not sketches):
@@ -38,8 +44,8 @@ class Coder:
                     segment.forget_codes(codes=not codes, sketch=not sketches)
             self.codes, self.sketches = codes, sketches
             for segment in segments:
-                for start in self._missing(segment):
-                    key = (segment.number, start)
+                for rows in self._missing(segment, tail=tail):
+                    key = (segment.number, *rows)
                     if key not in self._under_way:
                         self._under_way[key] = _thread().submit(self._make, key, weakref.ref(segment))
 
@@ -50,13 +56,13 @@ class Coder:
         for future in waiting:
             future.result()
 
-    def _missing(self, segment: Segment) -> Iterator[int]:
+    def _missing(self, segment: Segment, *, tail: bool) -> Iterator[tuple[int, int]]:
         if self.codes:
-            yield from segment.uncoded(self._block_rows)
+            yield from ((rows.start, rows.stop) for rows in segment.uncoded(self._block_rows, tail=tail))
         if self.sketches and segment.can_have_sketch:
             yield _SKETCH
 
-    def _make(self, key: tuple[int, int], found: "weakref.ref[Segment]") -> None:
+    def _make(self, key: _Key, found: "weakref.ref[Segment]") -> None:
         with self._lock:
             wanted = key in self._under_way
         segment = found() if wanted else None
@@ -64,10 +70,10 @@ class Coder:
             return
         sketch = block = None
         try:
-            if key[1] == _SKETCH:
+            if key[1:] == _SKETCH:
                 sketch = self._sketcher.sketch(segment.rows.vectors)
             else:
-                block = segment.coded(key[1], self._block_rows)
+                block = segment.coded(slice(*key[1:]))
         finally:
             with self._lock:  # what failed is tried again after the next mutation
                 wanted = self._under_way.pop(key, None) is not None

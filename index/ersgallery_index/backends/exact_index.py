@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from collections.abc import Iterable
 
 import numpy as np
@@ -17,6 +18,9 @@ from ersgallery_index.embeddings import require_unit_rows
 from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
 from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Scores, Side, Snapshot
+
+_QUIET_S = 0.5
+"""After so long without a change, rows that do not fill a block are coded as well."""
 
 _HANDED_OVER_AT_ONCE = 16_384
 _MOVED_AT_ONCE = 32_768
@@ -49,6 +53,8 @@ class ExactIndex:
         self._coder = Coder(backend.code_rows) if backend.code_rows else None
         self._row_kind = IndexKind.EXACT
         self._present_kind = IndexKind.EXACT
+        self._changed_s: float | None = None
+        """When rows changed last; None: all that can have codes is being coded."""
 
     @property
     def dimension(self) -> int:
@@ -121,6 +127,7 @@ class ExactIndex:
         for part in parts:
             self._add(_checked(self._dimension, Rows(part.face_ids, part.subject_ids, part.ers, part.vectors)))
             self._follow()
+        self._follow(tail=True)
         self._revision = revision
 
     def search(self, vectors: FloatRows, gates: Scores, k: int, by: By, side: Side = Side.PASSING) -> Hits:
@@ -183,6 +190,7 @@ class ExactIndex:
             elif other:
                 other.hand_over(self._row_kind, _HANDED_OVER_AT_ONCE)
             else:
+                self._code_tail()
                 return False
         except DeviceFull:  # it stays as it is, and the next mutation makes another attempt
             return False
@@ -196,7 +204,7 @@ class ExactIndex:
         called, beside the present ones.
         """
         self._kind = kind
-        self._follow()
+        self._follow(tail=True)
 
     def require_room(self, faces: int) -> None:
         """Raise DeviceFull unless so many more faces fit; any thread may ask."""
@@ -239,12 +247,19 @@ class ExactIndex:
             found.append(some.of_probes(np.arange(start, start + step)))
         return by_probe(found)
 
-    def _follow(self) -> None:
+    def _code_tail(self) -> None:
+        """Code the last rows too, once nothing has changed for a while."""
+        if self._changed_s is not None and time.monotonic() - self._changed_s > _QUIET_S:
+            self._follow(tail=True)
+
+    def _follow(self, *, tail: bool = False) -> None:
         """Keep codes, or rows on a device, as the kind asks, which for AUTO depends on how many faces there are."""
+        self._changed_s = None if tail else time.monotonic()
         if self._coder:
             codes = self._fast(self._tuning.fast_from, now=self._coder.codes)
+            sketches = self._kind is IndexKind.APPROXIMATE
             if codes or self._coder.codes:
-                self._coder.follow(self._segments(), codes=codes, sketches=self._kind is IndexKind.APPROXIMATE)
+                self._coder.follow(self._segments(), codes=codes, sketches=sketches, tail=tail)
         elif self._backend.fast_from is not None:
             fast = self._fast(self._backend.fast_from, now=self._row_kind is IndexKind.FAST)
             self._row_kind = IndexKind.FAST if fast else IndexKind.EXACT

@@ -12,6 +12,9 @@ from ersgallery_index.backends.proposers import Backend, Proposer
 from ersgallery_index.backends.sketches import Sketch, can_sketch
 from ersgallery_index.interface import FloatRows, Ids, IndexKind, Scores
 
+_TAIL_SHARE = 8
+"""Rows that do not fill a block yet are coded in blocks of this share, so that few are left without codes."""
+
 _LOCATION_SHIFT = 32
 """A location is a segment's number and a position in it, packed into one int64."""
 
@@ -138,19 +141,28 @@ class Segment:
         self.size += len(rows)
         return (self.number << _LOCATION_SHIFT) | positions
 
-    def uncoded(self, block_rows: int) -> list[int]:
-        """Return where the full blocks begin that have no codes."""
-        starts = range(0, self.size - self.size % block_rows, block_rows)
-        return [start for start in starts if start not in self._blocks]
+    def uncoded(self, block_rows: int, *, tail: bool) -> list[slice]:
+        """Return the full blocks that have no codes, and with `tail` smaller ones of the rows behind them."""
+        full = self.size - self.size % block_rows
+        wanted = [slice(start, start + block_rows) for start in range(0, full, block_rows)]
+        if tail:
+            small = max(1, block_rows // _TAIL_SHARE)
+            wanted += [slice(start, start + small) for start in range(full, self.size - small + 1, small)]
+        blocks = self._blocks
+        return [rows for rows in wanted if rows.start not in blocks or blocks[rows.start].stop < rows.stop]
 
-    def coded(self, start: int, block_rows: int) -> CodeBlock:
-        """Return a full block in codes; any thread may ask, for rows that were written are only ever wiped."""
-        rows = self._columns.take(slice(start, start + block_rows))
-        return CodeBlock.of(start, rows.vectors, rows.ers)
+    def coded(self, rows: slice) -> CodeBlock:
+        """Return written rows in codes; any thread may ask, for rows that were written are only ever wiped."""
+        part = self._columns.take(rows)
+        return CodeBlock.of(rows.start, part.vectors, part.ers)
 
     def take_codes(self, block: CodeBlock) -> None:
-        """Search these rows by their codes from now on; any thread may give them."""
-        self._blocks = self._blocks | {block.start: block}
+        """Search these rows by their codes from now on; one thread at a time may give them, while others search."""
+        blocks = self._blocks.values()
+        if any(other.start <= block.start and block.stop <= other.stop for other in blocks):
+            return
+        kept = {other.start: other for other in blocks if other.stop <= block.start or block.stop <= other.start}
+        self._blocks = kept | {block.start: block}
 
     @property
     def can_have_sketch(self) -> bool:

@@ -85,7 +85,7 @@ def test_sketches_are_given_up_with_the_kind(faces: FloatRows) -> None:
     index.set_kind(IndexKind.APPROXIMATE)
     index.set_kind(IndexKind.FAST)
     index.settle()
-    assert (index.kind, index.coded) == (IndexKind.FAST, 768)
+    assert (index.kind, index.coded) == (IndexKind.FAST, 992)
     assert index.precision == "exact-float64"
 
 
