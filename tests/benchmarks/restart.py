@@ -1,9 +1,9 @@
 """How soon galleries are ready after a restart, beside reading the snapshot. `python -m tests.benchmarks.restart`.
 
-Ready is: the database open, the index restored with what came after its snapshot, and the subjects named. The start of
-Python itself is left out, for it has nothing to do with the faces. In every round the file is read from its beginning to
-its end into one buffer, then the galleries are loaded from it. Before each of the two all files leave the page cache, as
-after a restart of the machine; then the same again with the files in the cache, and from the database alone.
+Ready is: the database open, the index restored with what came after its snapshot, and the subjects named. The start
+of Python itself is left out, for it has nothing to do with the faces. In every round the file is read from its start
+to its end into one buffer, then the galleries are loaded from it. Before each of the two all files leave the page
+cache, as after a restart of the machine; then the same again from the cache, and from the database alone.
 """
 
 import os

@@ -140,6 +140,7 @@ def test_what_a_killed_server_had_deleted_and_not_erased_is_erased_at_the_start(
     started.restart()
     assert started.said("restored a snapshot")
     assert held(started.core.snapshots) == [number for number in range(FACES) if number not in {4, 24}]
+    assert_same_rows(rows_of(started.gallery), started.core.rebuilt(started.gallery))
 
 
 def test_a_snapshot_of_another_profile_is_refused(started: Restartable) -> None:
