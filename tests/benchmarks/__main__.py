@@ -48,7 +48,7 @@ STEPS = (
     Step("index", "tests.benchmarks.index", (10_000, 100_000, 1_000_000, 10_000_000), (10_000,)),
     Step("answers", "tests.benchmarks.answers", (10_000, 100_000, 1_000_000, 10_000_000), (10_000,)),
     Step("filtering", "tests.benchmarks.filtering", (100_000, 1_000_000), (10_000,)),
-    Step("memory", "tests.benchmarks.memory", (100_000, 1_000_000), (50_000,)),
+    Step("memory", "tests.benchmarks.footprint", (100_000, 1_000_000), (50_000,)),
     Step("service", "tests.benchmarks.service", (10_000, 100_000, 1_000_000), (10_000,)),
     Step("enrolment", "tests.benchmarks.enrolment", (100_000,), (20_000,)),
     Step("mixed", "tests.benchmarks.mixed", (100_000,), (10_000,)),
