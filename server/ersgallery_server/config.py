@@ -20,8 +20,8 @@ class Settings:
     """Everything a server is told at start.
 
     database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
-    run, `inference_device` where models run: auto, cpu or cuda:N. rows_on_disk keeps the indexes' float32 rows in
-    nameless files of data_dir.
+    run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). rows_on_disk
+    keeps the indexes' float32 rows in nameless files of data_dir.
     """
 
     data_dir: Path

@@ -43,7 +43,10 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
 @click.option("--host", default="127.0.0.1", help="Address to bind. There is no TLS yet: keep it on loopback.")
 @click.option("--port", default=50061, type=click.IntRange(0, 65535), help="0 takes a free one and prints it.")
 @click.option(
-    "--device", default="auto", help="Where indexes run: auto, cpu or cuda:N; one that is not there is an error."
+    "--device",
+    default="auto",
+    help="Where indexes run: auto (the first GPU, or else cpu), cpu, cuda:N, or several GPUs, cuda:N,M or cuda:all; "
+    "one that is not there is an error.",
 )
 @click.option(
     "--rows-on-disk",
