@@ -54,7 +54,7 @@ STEPS = (
     Step("mixed", "tests.benchmarks.mixed", (100_000,), (10_000,)),
     Step("restart", "tests.benchmarks.restart", (100_000, 1_000_000, 10_000_000), (10_000,)),
     Step("peers", "tests.benchmarks.peers.compare", (100_000,), (5_000,)),
-    Step("gpu", "tests.benchmarks.gpu", (1_000_000, 10_000_000), (100_000,), by_default=False),
+    Step("gpu", "tests.benchmarks.gpu", (1_000_000, 10_000_000, 0), (100_000,), by_default=False),
 )
 _NAMES = [step.name for step in STEPS]
 
