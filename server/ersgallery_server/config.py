@@ -42,6 +42,8 @@ class Settings:
     drain_timeout_s: float = 30.0
     snapshot_changed_faces: int = 10_000
     rows_on_disk: bool = False
+    request_ids_kept_days: float = 7.0
+    changes_kept: int = 1_000_000
     log_format: str = "console"
     log_level: str = "info"
 

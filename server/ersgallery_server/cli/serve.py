@@ -85,6 +85,19 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     type=click.IntRange(0, 1_000_000_000),
     help="Save an index for the next start when so many faces, and a tenth of it, changed; 0 saves none.",
 )
+@click.option(
+    "--request-ids-kept-days",
+    default=7.0,
+    type=click.FloatRange(0.01, 36_500),
+    callback=_require_number,
+    help="A repeated enrolment is known by its request_id for so long.",
+)
+@click.option(
+    "--changes-kept",
+    default=1_000_000,
+    type=click.IntRange(1, 1_000_000_000),
+    help="Last changes of each gallery kept in its log; a snapshot older than these is made anew.",
+)
 @click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."
