@@ -36,10 +36,12 @@ class Side(enum.Enum):
 class IndexKind(enum.Enum):
     """How rows are searched; the answers of all kinds but the last are those of brute force.
 
-    EXACT multiplies the float32 rows. FAST multiplies int8 codes of them, which take a quarter more memory and propose
-    the few rows that are then scored exactly; where the codes' error bound leaves a doubt, more rows are looked at.
+    EXACT multiplies the float32 rows. FAST multiplies something smaller, which proposes the few rows that are then
+    scored exactly; where its error bound leaves a doubt, more rows are looked at. On a CPU these are int8 codes beside
+    the rows, which take a quarter more memory; on a GPU float16 rows in their place, which take half of it.
     AUTO is EXACT for few faces and FAST for many. APPROXIMATE is FAST with sketches beside the codes, by which up to
-    four probes at once are searched several times faster: the only kind that can miss a face, which it rarely does.
+    four probes at once are searched several times faster: the only kind that can miss a face, which it rarely does. On
+    a GPU it is FAST.
     """
 
     AUTO = "AUTO"
@@ -109,7 +111,7 @@ class VectorIndex(Protocol):
 
     @property
     def device(self) -> str:
-        """Where the rows are: `cpu` or `cuda:N`."""
+        """Where the rows are: `cpu`, `cuda:N` or, over several GPUs, `cuda:N,M`."""
         ...
 
     def apply(
@@ -144,7 +146,10 @@ class VectorIndex(Protocol):
         ...
 
     def require_room(self, faces: int) -> None:
-        """Raise DeviceFull unless so many more faces fit; any thread may ask, before it promises to add them."""
+        """Raise DeviceFull unless so many more faces fit; any thread may ask, before it promises to add them.
+
+        On a GPU the memory is then kept for them for a minute, so that two galleries are not told of the same.
+        """
 
     def subject_faces(self, subject_id: int) -> Snapshot:
         """Return the rows of one subject (empty when it has none)."""
@@ -165,7 +170,7 @@ class VectorIndex(Protocol):
         ...
 
     def set_kind(self, kind: IndexKind) -> None:
-        """Tell how rows are to be searched; it takes effect block by block, behind the searches."""
+        """Tell how rows are to be searched; it takes effect piece by piece, as codes are made and tidy is called."""
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all rows."""

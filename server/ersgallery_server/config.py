@@ -20,8 +20,8 @@ class Settings:
     """Everything a server is told at start.
 
     database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
-    run, `inference_device` where models run: auto, cpu or cuda:N. rows_on_disk keeps the indexes' float32 rows in
-    nameless files of data_dir.
+    run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). rows_on_disk
+    keeps the indexes' float32 rows in nameless files of data_dir.
     """
 
     data_dir: Path
@@ -42,6 +42,8 @@ class Settings:
     drain_timeout_s: float = 30.0
     snapshot_changed_faces: int = 10_000
     rows_on_disk: bool = False
+    request_ids_kept_days: float = 7.0
+    changes_kept: int = 1_000_000
     log_format: str = "console"
     log_level: str = "info"
 

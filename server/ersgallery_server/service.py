@@ -1,5 +1,6 @@
 """Puts a server together: store, models, galleries, handlers, transport; starts it and drains it."""
 
+import datetime as dt
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ from ersgallery_server.models.profile_file import ProfileFile, catalogued_profil
 from ersgallery_server.operations import Operations
 from ersgallery_server.profiles import profile_digest
 from ersgallery_server.snapshots import SnapshotFolder
-from ersgallery_server.store import Store, WriteTransaction
+from ersgallery_server.store import Forgetter, Retention, Store, WriteTransaction
 from ersgallery_server.transport.server import GrpcServer
 from ersgallery_server.values import GalleryRecord, ProfileVersion
 
@@ -70,7 +71,6 @@ class Service:
             self._models = Models(self._open_pipeline, max_waiting_images=settings.max_waiting_images)
             opened.callback(self._models.close)
             snapshots = SnapshotFolder(settings.data_dir / "snapshots")
-            opened.callback(snapshots.close)
             self._galleries = Galleries(
                 self._store,
                 self._models,
@@ -82,6 +82,8 @@ class Service:
             self._drained_by_s = 0.0
             opened.callback(lambda: self._galleries.close(self._drained_by_s))
             self._galleries.load(progress)
+            retention = Retention(dt.timedelta(days=settings.request_ids_kept_days), settings.changes_kept)
+            opened.callback(Forgetter(self._store, retention).close)
             self._operations = Operations()
             opened.callback(self._operations.close, settings.drain_timeout_s)
             self._server = GrpcServer(settings, self._handlers())

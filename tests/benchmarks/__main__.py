@@ -48,13 +48,13 @@ STEPS = (
     Step("index", "tests.benchmarks.index", (10_000, 100_000, 1_000_000, 10_000_000), (10_000,)),
     Step("answers", "tests.benchmarks.answers", (10_000, 100_000, 1_000_000, 10_000_000), (10_000,)),
     Step("filtering", "tests.benchmarks.filtering", (100_000, 1_000_000), (10_000,)),
-    Step("memory", "tests.benchmarks.memory", (100_000, 1_000_000), (50_000,)),
+    Step("memory", "tests.benchmarks.footprint", (100_000, 1_000_000), (50_000,)),
     Step("service", "tests.benchmarks.service", (10_000, 100_000, 1_000_000), (10_000,)),
     Step("enrolment", "tests.benchmarks.enrolment", (100_000,), (20_000,)),
     Step("mixed", "tests.benchmarks.mixed", (100_000,), (10_000,)),
     Step("restart", "tests.benchmarks.restart", (100_000, 1_000_000, 10_000_000), (10_000,)),
     Step("peers", "tests.benchmarks.peers.compare", (100_000,), (5_000,)),
-    Step("gpu", "tests.benchmarks.gpu", (1_000_000, 10_000_000), (100_000,), by_default=False),
+    Step("gpu", "tests.benchmarks.gpu", (1_000_000, 10_000_000, 0), (100_000,), by_default=False),
 )
 _NAMES = [step.name for step in STEPS]
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ersgallery_index import By, IndexRows, Scores, VectorIndex, normalize
+from ersgallery_index import By, Derivation, IndexRows, Scores, VectorIndex, normalize
 from ersgallery_server.models.profile_file import read_profile
 from numpy.typing import NDArray
 
 from tests.benchmarks.command import Options, run
 from tests.benchmarks.geometry import Crowd, FloatRows, Geometry, Ids
-from tests.benchmarks.kinds import IndexKind, derived_parts, fill, index_kinds
-from tests.benchmarks.memory import lacking
+from tests.benchmarks.kinds import Kind, derived_parts, fill, index_kinds, settle
 from tests.benchmarks.results import Result, left_out
 
 MATED, STRANGERS = 3000, 1000
@@ -130,9 +129,9 @@ def measure(options: Options) -> Iterator[Result]:
     for faces in options.faces:
         crowd = Crowd(geometry, faces)
         trial = trial_of(crowd)
-        for kind in index_kinds().values():
-            key, what = f"answers/{kind.name}/{faces}", f"{kind.name}, {faces:,} generated faces"
-            if reason := lacking(faces * kind.bytes_per_face * 1.2):
+        for kind in index_kinds(faces):
+            key, what = f"answers/{kind.name}/{faces}", f"{kind.label}, {faces:,} generated faces"
+            if reason := kind.lacking(faces):
                 yield left_out(key, what, reason)
                 continue
             yield _judged(key, what, fill(kind, crowd), trial)
@@ -162,7 +161,7 @@ def _real() -> Iterator[Result]:
         yield left_out("answers/lfw", "the real LFW gallery", "ERSGALLERY_TEST_DATA names no folder")
         return
     enrolled, trial = lfw_trial(Path(folder, "lfw"))
-    for kind in index_kinds().values():
+    for kind in index_kinds(len(enrolled.ers)):
         yield _judged(
             f"answers/{kind.name}/lfw",
             f"{kind.name}, LFW, {len(enrolled.ers):,} faces",
@@ -171,10 +170,12 @@ def _real() -> Iterator[Result]:
         )
 
 
-def _filled(kind: IndexKind, rows: IndexRows, trial: Trial) -> VectorIndex:
+def _filled(kind: Kind, rows: IndexRows, trial: Trial) -> VectorIndex:
     index = kind.open(rows.vectors.shape[1])
     index.set_gate(trial.gamma)
+    index.set_kind(kind.kind)
     index.restore(1, [rows])
+    settle(index)
     return index
 
 
@@ -185,8 +186,6 @@ def lfw_trial(folder: Path) -> tuple[IndexRows, Trial]:
         rows = normalize(file["embedding"].astype(np.float32), 512).vectors
     people, first, owners = np.unique(names, return_index=True, return_inverse=True)
     profile = read_profile(_PROFILE).profile()
-    from ersgallery_index import Derivation
-
     derived = Derivation(profile).derive(rows)
     enrolled = np.arange(len(people)) % 3 > 0
     gallery = first[enrolled]

@@ -26,7 +26,7 @@ def run(measure: Measure, *, faces: tuple[int, ...], rounds: int = 5, seconds: f
     """Read the command line, measure, and print every result as it comes."""
 
     @click.command(context_settings={"show_default": True}, help=measure.__doc__)
-    @click.option("--faces", multiple=True, type=click.IntRange(1), default=faces, help="Sizes; may be repeated.")
+    @click.option("--faces", multiple=True, type=click.IntRange(0), default=faces, help="Sizes; may be repeated.")
     @click.option("--rounds", type=click.IntRange(1), default=rounds, help="Rounds of each comparison.")
     @click.option("--seconds", type=click.FloatRange(0.001), default=seconds, help="Length of one measurement.")
     @click.option("--record", type=click.Path(path_type=Path), help="Also append the results as lines of JSON.")

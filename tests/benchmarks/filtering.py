@@ -5,6 +5,7 @@ reaches no gate must cost nothing, so each is compared with a search under the u
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,8 +13,7 @@ from ersgallery_index import By, VectorIndex
 
 from tests.benchmarks.command import Options, run
 from tests.benchmarks.geometry import Crowd, FloatRows, Geometry
-from tests.benchmarks.kinds import fill, index_kinds
-from tests.benchmarks.memory import lacking
+from tests.benchmarks.kinds import derived_parts, fill, index_kinds
 from tests.benchmarks.raw_flat import Batches
 from tests.benchmarks.results import Result, left_out, ratio_of
 from tests.benchmarks.rounds import in_turn, median, ratios
@@ -21,6 +21,7 @@ from tests.benchmarks.rounds import in_turn, median, ratios
 SHARES = (0.99, 0.9, 0.5, 0.1, 0.01)
 BATCH = 64
 K = 10
+_SAMPLE = 50_000
 
 
 def measure(options: Options) -> Iterator[Result]:
@@ -28,9 +29,9 @@ def measure(options: Options) -> Iterator[Result]:
     geometry = Geometry.load()
     for faces in options.faces:
         crowd = Crowd(geometry, faces)
-        for kind in index_kinds().values():
-            key, what = f"filtering/{kind.name}/{faces}", f"{kind.name}, {faces:,} faces"
-            if reason := lacking(faces * kind.bytes_per_face * 1.2):
+        for kind in index_kinds(faces):
+            key, what = f"filtering/{kind.name}/{faces}", f"{kind.label}, {faces:,} faces"
+            if reason := kind.lacking(faces):
                 yield left_out(key, what, reason)
                 continue
             index = fill(kind, crowd)
@@ -40,7 +41,7 @@ def measure(options: Options) -> Iterator[Result]:
 def _gates(key: str, what: str, index: VectorIndex, crowd: Crowd, options: Options) -> Iterator[Result]:
     usual = crowd.geometry.gamma
     batches = Batches(crowd.derivation.derive(crowd.probes(256)).vectors, BATCH)
-    ers = index.snapshot().ers
+    ers = np.concatenate([part.ers for part in derived_parts(replace(crowd, people=min(crowd.people, _SAMPLE)))])
     gates = {f"{share:.0%}": float(np.quantile(ers[ers >= usual], 1.0 - share)) for share in SHARES} | {"all": 0.0}
     works = {"none": partial(_search, index, batches, usual)}
     works |= {name: partial(_search, index, batches, gate) for name, gate in gates.items()}

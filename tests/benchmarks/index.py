@@ -14,7 +14,7 @@ from ersgallery_index import By, VectorIndex
 
 from tests.benchmarks.command import Options, run
 from tests.benchmarks.geometry import Crowd, FloatRows, Geometry
-from tests.benchmarks.kinds import IndexKind, derived_parts, fill, index_kinds
+from tests.benchmarks.kinds import Kind, derived_parts, fill, index_kinds
 from tests.benchmarks.machine import Limits, cores, measure_limits
 from tests.benchmarks.memory import lacking
 from tests.benchmarks.raw_flat import Batches, RawFlat
@@ -35,9 +35,9 @@ def measure(options: Options) -> Iterator[Result]:
             continue
         crowd = Crowd(geometry, faces)
         flat = RawFlat.of(geometry.dimension, _searchable(crowd))
-        for kind in index_kinds().values():
-            if reason := lacking(faces * kind.bytes_per_face * 1.2):
-                yield left_out(f"index/{kind.name}/{faces}", f"{kind.name}, {faces:,} faces", reason)
+        for kind in index_kinds(faces):
+            if reason := kind.lacking(faces):
+                yield left_out(f"index/{kind.name}/{faces}", f"{kind.label}, {faces:,} faces", reason)
                 continue
             begun = time.perf_counter()
             index = fill(kind, crowd)
@@ -59,9 +59,9 @@ def _searchable(crowd: Crowd) -> Iterator[FloatRows]:
 
 def _alone(crowd: Crowd, options: Options, flat_reason: str) -> Iterator[Result]:
     """Measure the kinds that fit where FlatIP does not, against the limits of the machine alone."""
-    for kind in index_kinds().values():
-        key, what = f"index/{kind.name}/{crowd.people}", f"{kind.name}, {crowd.people:,} faces"
-        if reason := lacking(crowd.people * kind.bytes_per_face * 1.2):
+    for kind in index_kinds(crowd.people):
+        key, what = f"index/{kind.name}/{crowd.people}", f"{kind.label}, {crowd.people:,} faces"
+        if reason := kind.lacking(crowd.people):
             yield left_out(key, what, reason)
             continue
         index = fill(kind, crowd)
@@ -71,7 +71,7 @@ def _alone(crowd: Crowd, options: Options, flat_reason: str) -> Iterator[Result]
 
 
 def _batch(
-    kind: IndexKind, index: VectorIndex, flat: RawFlat | None, crowd: Crowd, size: int, options: Options
+    kind: Kind, index: VectorIndex, flat: RawFlat | None, crowd: Crowd, size: int, options: Options
 ) -> Iterator[Result]:
     batches = Batches(crowd.derivation.derive(crowd.probes(max(256, size))).vectors, size)
     gates = np.full(size, crowd.geometry.gamma)
@@ -84,7 +84,7 @@ def _batch(
     if flat is not None:
         works |= flat.yardsticks(batches, K)
     taken = in_turn(works, options.rounds, options.seconds)
-    key, what = f"index/{kind.name}/{crowd.people}/{size}", f"{kind.name}, {crowd.people:,} faces, batch {size}"
+    key, what = f"index/{kind.name}/{crowd.people}/{size}", f"{kind.label}, {crowd.people:,} faces, batch {size}"
     index_s = median(taken["index"])
     figures = {"probes_per_s": size / index_s, "ms": 1e3 * index_s, "threads": threads}
     for name, yardstick in _yardsticks(taken, threads).items():

@@ -13,11 +13,10 @@ from tests.benchmarks.callers import UNARY, Answered, Callers, Load, client_proc
 from tests.benchmarks.command import Options, run
 from tests.benchmarks.enrolling import Enroller, enroller
 from tests.benchmarks.geometry import Crowd, Geometry
-from tests.benchmarks.kinds import index_kinds
-from tests.benchmarks.memory import lacking
+from tests.benchmarks.kinds import Kind, index_kinds
 from tests.benchmarks.results import Result, left_out, ratio_of
 from tests.benchmarks.rounds import median, ratios
-from tests.benchmarks.served import CHUNK_FACES, PARENT, create, enroll, served
+from tests.benchmarks.served import CHUNK_FACES, PARENT, create, enroll, kind_options, served
 
 CALLERS = (1, 4)
 _MOST_PER_S = 25_000
@@ -29,24 +28,25 @@ def measure(options: Options) -> Iterator[Result]:
     """Measure the latency of searches during enrolment against their latency alone."""
     geometry = Geometry.load()
     for faces in options.faces:
-        for kind in index_kinds().values():
+        for kind in index_kinds(faces):
             for callers in CALLERS:
-                key, what = f"mixed/{kind.name}/{faces}/{callers}", f"{kind.name}, {faces:,} faces, {callers} callers"
-                if reason := lacking(2 * faces * kind.bytes_per_face):
+                key, what = f"mixed/{kind.name}/{faces}/{callers}", f"{kind.label}, {faces:,} faces, {callers} callers"
+                if reason := kind.lacking(2 * faces):
                     yield left_out(key, what, reason)
                     continue
                 yield _compare(
-                    key, what, kind.name, Crowd(geometry, faces), Load(UNARY, callers, 1, options.seconds), options
+                    key, what, kind, Crowd(geometry, faces), Load(UNARY, callers, 1, options.seconds), options
                 )
 
 
-def _compare(key: str, what: str, kind: str, crowd: Crowd, load: Load, options: Options) -> Result:
+def _compare(key: str, what: str, kind: Kind, crowd: Crowd, load: Load, options: Options) -> Result:
     wanted = math.ceil(_MOST_PER_S * (options.seconds + _ENROLMENT_AHEAD_S) * options.rounds)
     newcomers = Crowd(crowd.geometry, -(-wanted // CHUNK_FACES) * CHUNK_FACES, seed=crowd.seed + 1)
     alone, during, faces_per_s = [], [], []
-    with served() as running:
-        create(running.server, crowd, kind)
+    with served(*kind_options(kind)) as running:
+        create(running.server, crowd, kind.kind)
         enroll(running.server, crowd)
+        running.settle()
         with (
             client_processes(running.address, PARENT, crowd.probes(256)) as clients,
             enroller(running.address, newcomers) as client,

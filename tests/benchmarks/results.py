@@ -32,6 +32,11 @@ class Result:
         """The benchmark it is from."""
         return self.key.partition("/")[0]
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is any figure."""
+        return self.ratio is not None or bool(self.figures)
+
     def to_json(self) -> str:
         """Return it on one line."""
         return json.dumps(asdict(self))
@@ -60,7 +65,7 @@ def ratio_of(key: str, what: str, against: str, ratios: Sequence[float], **figur
 
 def describe(result: Result) -> str:
     """Return a result as a line for people."""
-    if result.ratio is None and not result.figures:
+    if not result.measured:
         return f"{result.what}: {result.note}"
     figures = ", ".join(f"{name} {value:,.4g}" for name, value in result.figures.items())
     quartiles = "" if result.low is None or result.high is None else f" [{result.low:.3g}, {result.high:.3g}]"

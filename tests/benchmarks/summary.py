@@ -49,14 +49,9 @@ def merged(old: Iterable[Measured], new: Iterable[Measured]) -> list[Measured]:
     """Return everything, new results in the place of old ones; one that was left out replaces no figure."""
     found = {measured.result.key: measured for measured in old}
     for measured in new:
-        result = measured.result
-        if (
-            result.ratio is not None
-            or result.figures
-            or result.key not in found
-            or not found[result.key].result.figures
-        ):
-            found[result.key] = measured
+        key = measured.result.key
+        if measured.result.measured or key not in found or not found[key].result.measured:
+            found[key] = measured
     return list(found.values())
 
 

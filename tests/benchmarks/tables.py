@@ -81,7 +81,7 @@ def plain_table(results: Sequence[Result]) -> str:
     """Return one row for each result."""
     rows = []
     for result in results:
-        if result.ratio is None and not result.figures:
+        if not result.measured:
             continue
         figures = ", ".join(f"{name.replace('_', ' ')} {value:,.5g}" for name, value in result.figures.items())
         rows.append([result.what, result.against or "–", _ratio(result), figures, result.note])
@@ -115,7 +115,7 @@ def _grouped(results: Sequence[Result], depth: int) -> Mapping[tuple[str, ...], 
 
 
 def _left_out(results: Sequence[Result]) -> str:
-    lines = [f"- {result.what}: {result.note}" for result in results if result.ratio is None and not result.figures]
+    lines = [f"- {result.what}: {result.note}" for result in results if not result.measured]
     return "\n" + "\n".join(lines) + "\n" if lines else ""
 
 

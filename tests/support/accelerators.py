@@ -82,3 +82,14 @@ def two_small_gpus() -> ShardedBackend:
     """Return the backend of two such devices."""
     shards = [small_gpu(HostAccelerator(f"host:{place}", room=1 << 30)) for place in range(2)]
     return ShardedBackend("host:0,1", shards, CpuBackend(code_rows=None))
+
+
+def any_gpu(segment_rows: int, widest: int) -> GpuBackend:
+    """Return the backend of such a device, with segments up to a size."""
+    return GpuBackend(Lane(HostAccelerator(), spare_bytes=0), 1, segment_rows, fast_from=10, widest=widest)
+
+
+def any_gpus(segment_rows: int, widest: int) -> ShardedBackend:
+    """Return the backend of two of these."""
+    shards = [any_gpu(segment_rows, widest) for _ in range(2)]
+    return ShardedBackend("host:0,0", shards, CpuBackend(code_rows=None))

@@ -44,7 +44,6 @@ class Core:
     def close(self) -> None:
         """Stop everything and save nothing."""
         self.galleries.close()
-        self.folder.close()
         self.store.close()
 
     def profile(

@@ -71,7 +71,9 @@ class CudaGpu:
 
     def nearest(self, probes: Matrix, rows: Matrix, width: int) -> Proposed:
         """Return the best rows of each probe; see Accelerator."""
-        return gpu_nearest(self._resources, self._ordinal, probes, rows, width)
+        found = gpu_nearest(self._resources, self._ordinal, probes, rows, width)
+        self._driver.finish()  # the answers come in pageable memory, to which CUDA may still be copying
+        return found
 
 
 class GpuProposer:

@@ -26,15 +26,16 @@ def half_error(dimension: int) -> float:
 
     A product of two float16 numbers has 22 bits at most and is exact in float32. Adding them in any order loses, for
     each of d products, at most v = 2**-23 of a partial sum of magnitudes. A tensor core adds blocks of b products and
-    the sum so far by cutting all b + 1 of them, and the result, off at the largest one's 24th bit; b >= 4 where float16
-    is multiplied, so d / b blocks lose (b + 2) d / b <= 1.5 d cuts. With 2 d v for both kinds, and M a bound of the
-    lengths of X and Q,
+    the sum so far by cutting all of them, and the result, off at the largest one's 24th bit (at least so many are kept,
+    and subnormal numbers too: Fasi et al., Numerical behavior of NVIDIA tensor cores, PeerJ Computer Science 7:e330,
+    2021); b >= 4, so there are at most d / 4 + 1 blocks and d + 2 (d / 4 + 1) cuts. With 2 d + 2 of them for both ways
+    to add, and M a bound of the lengths of X and Q,
 
-        |fl(X.Q) - X.Q| <= 2 d v / (1 - 2 d v) M**2,   M = (1 + u) L + sqrt(d) s.
+        |fl(X.Q) - X.Q| <= c / (1 - c) M**2,   c = (2 d + 2) v,   M = (1 + u) L + sqrt(d) s.
     """
     root = math.sqrt(dimension)
     rounding = (2.0 * _HALF_UNIT + _HALF_UNIT**2) * _LENGTH**2
     subnormal = 2.0 * _HALF_STEP * (1.0 + _HALF_UNIT) * root * _LENGTH + dimension * _HALF_STEP**2
-    cuts = 2.0 * dimension * _SUM_UNIT
+    cuts = (2.0 * dimension + 2.0) * _SUM_UNIT
     longest = (1.0 + _HALF_UNIT) * _LENGTH + root * _HALF_STEP
     return rounding + subnormal + cuts / (1.0 - cuts) * longest**2

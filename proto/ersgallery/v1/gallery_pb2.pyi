@@ -86,12 +86,13 @@ class _IndexKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     INDEX_KIND_EXACT: _IndexKind.ValueType  # 2
     """Every float32 number is multiplied."""
     INDEX_KIND_FAST: _IndexKind.ValueType  # 3
-    """int8 codes of all faces are multiplied, which is several times faster and takes a quarter more memory; the few faces
-    that the codes' error bound leaves in doubt are then scored exactly. On a CPU only: on a GPU it is as EXACT.
+    """Something smaller is multiplied, and the few faces that its error bound leaves in doubt are then scored exactly. On a
+    CPU these are int8 codes of all faces, which is several times faster and takes a quarter more memory; on a GPU they are
+    the faces in float16, which is up to twice as fast and takes half of the GPU's memory.
     """
     INDEX_KIND_APPROXIMATE: _IndexKind.ValueType  # 4
     """As FAST, with sketches of the faces beside the codes (a sixteenth of the rows' size), by which calls of up to four probes
-    that wait alone are answered several times faster. It can miss a face, which the benchmarks measure.
+    that wait alone are answered several times faster. It can miss a face, which the benchmarks measure. On a GPU it is FAST.
     """
 
 class IndexKind(_IndexKind, metaclass=_IndexKindEnumTypeWrapper):
@@ -104,12 +105,13 @@ INDEX_KIND_AUTO: IndexKind.ValueType  # 1
 INDEX_KIND_EXACT: IndexKind.ValueType  # 2
 """Every float32 number is multiplied."""
 INDEX_KIND_FAST: IndexKind.ValueType  # 3
-"""int8 codes of all faces are multiplied, which is several times faster and takes a quarter more memory; the few faces
-that the codes' error bound leaves in doubt are then scored exactly. On a CPU only: on a GPU it is as EXACT.
+"""Something smaller is multiplied, and the few faces that its error bound leaves in doubt are then scored exactly. On a
+CPU these are int8 codes of all faces, which is several times faster and takes a quarter more memory; on a GPU they are
+the faces in float16, which is up to twice as fast and takes half of the GPU's memory.
 """
 INDEX_KIND_APPROXIMATE: IndexKind.ValueType  # 4
 """As FAST, with sketches of the faces beside the codes (a sixteenth of the rows' size), by which calls of up to four probes
-that wait alone are answered several times faster. It can miss a face, which the benchmarks measure.
+that wait alone are answered several times faster. It can miss a face, which the benchmarks measure. On a GPU it is FAST.
 """
 global___IndexKind = IndexKind
 
@@ -367,7 +369,7 @@ class IndexDescription(google.protobuf.message.Message):
     kind: builtins.str
     """What answers at present: "exact", "fast" or "approximate"."""
     device: builtins.str
-    """Where it runs: "cpu" or "cuda:N"."""
+    """Where it runs: "cpu", "cuda:N" or, over several GPUs, "cuda:N,M"."""
     precision: builtins.str
     """What a score is worth, such as "exact-float64"."""
     capacity_faces: builtins.int

@@ -43,7 +43,10 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
 @click.option("--host", default="127.0.0.1", help="Address to bind. There is no TLS yet: keep it on loopback.")
 @click.option("--port", default=50061, type=click.IntRange(0, 65535), help="0 takes a free one and prints it.")
 @click.option(
-    "--device", default="auto", help="Where indexes run: auto, cpu or cuda:N; one that is not there is an error."
+    "--device",
+    default="auto",
+    help="Where indexes run: auto (the first GPU, or else cpu), cpu, cuda:N, or several GPUs, cuda:N,M or cuda:all; "
+    "one that is not there is an error.",
 )
 @click.option(
     "--rows-on-disk",
@@ -81,6 +84,19 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     default=10_000,
     type=click.IntRange(0, 1_000_000_000),
     help="Save an index for the next start when so many faces, and a tenth of it, changed; 0 saves none.",
+)
+@click.option(
+    "--request-ids-kept-days",
+    default=7.0,
+    type=click.FloatRange(0.01, 36_500),
+    callback=_require_number,
+    help="A repeated enrolment is known by its request_id for so long.",
+)
+@click.option(
+    "--changes-kept",
+    default=1_000_000,
+    type=click.IntRange(1, 1_000_000_000),
+    help="Last changes of each gallery kept in its log; a snapshot older than these is made anew.",
 )
 @click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
 @click.option(

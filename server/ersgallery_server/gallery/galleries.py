@@ -172,6 +172,9 @@ class Galleries:
             gallery.flush_counts()
         for gallery in galleries.values():
             gallery.close()
+        # Only now is all known that is to be erased in their files.
+        self._snapshots.close()
+        for gallery in galleries.values():
             gallery.saved.close()
 
     def _saved(self, record: GalleryRecord) -> SavedIndex:

@@ -4,6 +4,7 @@ Either way it holds the same rows. A snapshot that cannot be trusted to that is 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import structlog
@@ -66,9 +67,13 @@ def _state_from(
         _require_fitting(header, since)
         found = since.gallery
         index = new_index(found.settings, found.profile.profile, place)
-        state = state_of(found, index, store.subject_ids(record.key))
+        state = state_of(found, index, {})
         catching_up = _CatchingUp(state, since)
-        index.restore(found.revision, _counted(catching_up.rows(file), state, progress))
+        # Names come meanwhile: to read a million of them takes about as long as to read their faces.
+        with ThreadPoolExecutor(1, thread_name_prefix="subject-ids") as names:
+            found_names = names.submit(store.subject_ids, record.key)
+            index.restore(found.revision, _counted(catching_up.rows(file), state, progress))
+        state.subject_ids.update(found_names.result())
     # A server that was killed between a delete and its erasure left this to do.
     file.erase(np.union1d(since.removed_ids, since.lost_keys))
     saved.adopt(file)

@@ -41,7 +41,7 @@ class GalleryState:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """Where indexes are: a device, and on a CPU the folder for rows that are kept in files (None: in memory)."""
+    """Where indexes are: a device, and the folder for the host's rows that are kept in files (None: in memory)."""
 
     device: str
     rows_folder: Path | None = None

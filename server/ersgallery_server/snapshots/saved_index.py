@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from ersgallery_server.snapshots.layout import Header, SnapshotRefused, usual_block_rows
+from ersgallery_server.snapshots.layout import Header, usual_block_rows
 from ersgallery_server.snapshots.row_file import RowFile
 
 Ids = NDArray[np.int64]
@@ -111,10 +111,13 @@ class SavedIndex:
             needed = bool(self._files(revision))
             if needed:
                 self._waiting.append((revision, ids, done))
-        if needed:
-            self._eraser.submit(self._erase_waiting)
-        else:
+        if not needed:
             done.set_result(None)
+            return
+        try:
+            self._eraser.submit(self._erase_waiting)
+        except RuntimeError:  # the server stops, and its eraser has
+            self._erase_waiting()
 
     def drop(self) -> None:
         """Remove all files, whoever works on them."""
@@ -153,7 +156,7 @@ class SavedIndex:
             for file in files:
                 ids = [ids for revision, ids, _ in waiting if revision > file.revision]
                 file.erase(np.unique(np.concatenate(ids)))
-        except (OSError, SnapshotRefused):
+        except Exception:
             log.exception("rows could not be erased in a snapshot; it is removed instead", path=str(self.path))
             self._drop_for(waiting)
             return

@@ -21,6 +21,7 @@ from ersgallery_server.store.errors import (
     UrlUnsupported,
     VersionMismatch,
 )
+from ersgallery_server.store.forgetter import Forgetter, Retention
 from ersgallery_server.store.gate_preview import GatePreview, LostSubject
 from ersgallery_server.store.members import TouchedSubjects
 from ersgallery_server.store.outcomes import (
@@ -50,6 +51,7 @@ __all__ = [
     "DeletedSubject",
     "Enrolled",
     "FaceNotFound",
+    "Forgetter",
     "GalleryExists",
     "GalleryNotFound",
     "GallerySince",
@@ -65,6 +67,7 @@ __all__ = [
     "Replay",
     "RequestIdReused",
     "Rescored",
+    "Retention",
     "SchemaOutdated",
     "SchemaUnknown",
     "Store",

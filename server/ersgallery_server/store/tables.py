@@ -182,9 +182,10 @@ class FaceImageRow(Base):
 
 
 class RequestRow(Base):
-    """An enrolment by its request id. It outlives the faces and goes with the gallery."""
+    """An enrolment by its request id. It outlives the faces, and goes with the gallery or when it is old."""
 
     __tablename__ = "requests"
+    __table_args__ = (Index(None, "create_time"),)
 
     gallery_key: Mapped[int] = mapped_column(
         ForeignKey("galleries.key", ondelete="CASCADE"), primary_key=True, autoincrement=False

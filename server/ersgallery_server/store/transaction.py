@@ -2,13 +2,16 @@
 
 from ersgallery_server.store.enrollment import EnrollmentWrites
 from ersgallery_server.store.faces import FaceWrites
+from ersgallery_server.store.forgetting import ForgettingWrites
 from ersgallery_server.store.galleries import GalleryWrites
 from ersgallery_server.store.profiles import ProfileWrites
 from ersgallery_server.store.rescoring import RescoringWrites
 from ersgallery_server.store.subjects import SubjectWrites
 
 
-class WriteTransaction(ProfileWrites, EnrollmentWrites, SubjectWrites, FaceWrites, RescoringWrites, GalleryWrites):
+class WriteTransaction(
+    ProfileWrites, EnrollmentWrites, SubjectWrites, FaceWrites, RescoringWrites, ForgettingWrites, GalleryWrites
+):
     """All writes on the writer's thread, inside its transaction; durable once the future of the work has resolved.
 
     An error rolls back this work alone. To be used by the work it was given to, and not after it.

@@ -27,7 +27,7 @@ from tests.benchmarks.peers.peer import Mode, Peer
 from tests.benchmarks.raw_flat import Batches
 from tests.benchmarks.results import Result, left_out, ratio_of
 from tests.benchmarks.rounds import calls_per_s, median, per_call_s, ratios
-from tests.benchmarks.served import PARENT, create, enroll, served
+from tests.benchmarks.served import PARENT, create, enroll, kind_options, served
 
 THREADS = 64
 K = 10
@@ -85,15 +85,17 @@ def _sized(crowd: Crowd, names: list[str], options: Options) -> Iterator[Result]
 
 
 def _open_ours(open_things: ExitStack, crowd: Crowd, trial: Trial, options: Options) -> _Ours:
-    kept = {}
-    for kind in index_kinds().values():
+    kept, kinds = {}, {}
+    for kind in index_kinds(crowd.people):
         index = fill(kind, crowd)
+        kinds[kind.name] = kind
         if _mate1(first_of(index, trial.mated, trial.gamma), trial) >= EQUAL:
             kept[kind.name] = (one_by_one(index, trial.mated, trial.gamma, options.seconds), index)
     fastest = max(kept, key=lambda name: kept[name][0])
-    running = open_things.enter_context(served())
-    create(running.server, crowd, fastest)
+    running = open_things.enter_context(served(*kind_options(kinds[fastest])))
+    create(running.server, crowd, kinds[fastest].kind)
     enroll(running.server, crowd)
+    running.settle()
     clients = open_things.enter_context(client_processes(running.address, PARENT, crowd.probes(256)))
     return _Ours(fastest, clients, kept[fastest][1], trial.mated, trial.gamma)
 

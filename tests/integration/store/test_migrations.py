@@ -120,6 +120,7 @@ def test_sqlite_is_set_up_for_durability_and_erasure(tmp_path: Path) -> None:
                     ("synchronous", 2),
                     ("foreign_keys", 1),
                     ("secure_delete", 1),
+                    ("temp_store", 2),
                     ("busy_timeout", 10_000),
                 ):
                     assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == value
@@ -150,6 +151,7 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
         for column in ("subject_search", "template_weighting", "template_media_pooling", "tau_subjects", "index_kind"):
             connection.execute(text(f"ALTER TABLE galleries DROP COLUMN {column}"))
         connection.execute(text("ALTER TABLE changes DROP COLUMN subject_key"))
+        connection.execute(text("DROP INDEX ix_requests_create_time"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert migrate(engines.writing) == ("0001", newest_migration())
     engines.dispose()

@@ -1,10 +1,12 @@
 """Any sequence of mutations and questions leaves the index equal to a plain dictionary of faces."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from ersgallery_index import By, IndexRows, Side
 from ersgallery_index.backends.exact_index import ExactIndex
-from ersgallery_index.backends.proposers import CpuBackend
+from ersgallery_index.backends.proposers import Backend, CpuBackend
 from ersgallery_index.backends.widths import Tuning
 from ersgallery_index.interface import IndexKind
 from hypothesis import HealthCheck, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.support import oracle
+from tests.support.accelerators import any_gpu, any_gpus
 from tests.support.indexes import AddOnlyBackend, CodedBackend, SettledIndex, unit_rows
 
 DIMENSION = 3
@@ -37,7 +40,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.revision = 0
 
     @initialize(
-        kind=st.sampled_from([CpuBackend, AddOnlyBackend, CodedBackend]),
+        kind=st.sampled_from([CpuBackend, AddOnlyBackend, CodedBackend, any_gpu, any_gpus]),
         segment_rows=st.integers(1, 8),
         widest=st.integers(1, 16),
         slack=st.integers(0, 2),
@@ -46,7 +49,7 @@ class IndexMachine(RuleBasedStateMachine):
     )
     def open(
         self,
-        kind: type[CpuBackend | AddOnlyBackend | CodedBackend],
+        kind: Callable[[int, int], Backend],
         segment_rows: int,
         widest: int,
         slack: int,

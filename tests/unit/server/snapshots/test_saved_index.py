@@ -91,6 +91,13 @@ def test_where_there_is_no_file_there_is_nothing_to_wait_for(saved: SavedIndex) 
     assert done.done()
 
 
+def test_deletions_are_erased_while_the_server_stops(saved: SavedIndex, folder: SnapshotFolder) -> None:
+    assert finish(saved, begin(saved, 1))
+    folder.close()
+    erase(saved, 2, 4)
+    assert held(saved.path) == [1, 2, 3, 5, 6]
+
+
 def test_a_file_that_cannot_be_erased_in_is_removed(saved: SavedIndex) -> None:
     assert finish(saved, begin(saved, 1))
     with saved.path.open("r+b") as other:
