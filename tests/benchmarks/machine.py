@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 import numpy as np
@@ -52,7 +53,7 @@ def measure_limits(threads: int, rounds: int = 5) -> Limits:
         together = _Together(pool, threads, rounds)
         return Limits(
             threads,
-            together.best(_STREAM_BYTES, [_reader() for _ in range(threads)]),
+            _read_limit(together),
             together.best(2.0 * _SIDE**3, [_float32_product() for _ in range(threads)]),
             _int8_limit(together),
         )
@@ -87,11 +88,15 @@ class _Together:
         return max(rates[1:])
 
 
-def _reader() -> Callable[[], object]:
-    """Return what reads a large array once: one probe against float32 rows, the fastest reader of NumPy's."""
-    rows = np.ones((_STREAM_BYTES // 2048, 512), np.float32)
-    probe = np.ones(512, np.float32)
-    return lambda: rows @ probe
+def _read_limit(together: _Together) -> float:
+    """Return the best of several readers: which one is fastest depends on the processor."""
+    numbers = [np.ones(_STREAM_BYTES // 4, np.float32) for _ in range(together.threads)]
+    readers: tuple[Callable[[NDArray[np.float32]], object], ...] = (
+        lambda array: array @ array,
+        lambda array: array.view(np.int64).max(),
+        lambda array: array.reshape(-1, 512) @ np.ones(512, np.float32),
+    )
+    return max(together.best(_STREAM_BYTES, [partial(reader, array) for array in numbers]) for reader in readers)
 
 
 def _float32_product() -> Callable[[], object]:

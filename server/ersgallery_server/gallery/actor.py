@@ -15,7 +15,7 @@ import structlog
 
 from ersgallery_server.errors import DeadlineExceeded, IndexBehind, ShuttingDown
 from ersgallery_server.gallery.overrides import PolicyOverrides
-from ersgallery_server.gallery.search import ProbeSet, SearchAnswer, answer_batch
+from ersgallery_server.gallery.search import ProbeSet, RawProbes, SearchAnswer, answer_batch
 from ersgallery_server.gallery.state import GalleryState
 from ersgallery_server.work_queue import WorkQueue
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 class SearchJob:
     """Probes that wait for a batch."""
 
-    probes: ProbeSet
+    probes: ProbeSet | RawProbes
     overrides: PolicyOverrides
     deadline_s: float | None
     answer: Future[SearchAnswer] = field(default_factory=Future)
@@ -71,7 +71,7 @@ class IndexActor:
         return self._state
 
     def search(
-        self, probes: ProbeSet, overrides: PolicyOverrides, deadline_s: float | None = None
+        self, probes: ProbeSet | RawProbes, overrides: PolicyOverrides, deadline_s: float | None = None
     ) -> Future[SearchAnswer]:
         """Queue a search; raises Overloaded at the limit."""
         job = SearchJob(probes, overrides, deadline_s)

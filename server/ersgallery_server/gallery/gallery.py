@@ -20,7 +20,7 @@ from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
 from ersgallery_server.gallery.origins import same_vectors
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.saving import Pause, save_index
-from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, applied_to, represent_probes
+from ersgallery_server.gallery.search import Applied, ProbeSet, RawProbes, SearchAnswer, applied_to, represent_probes
 from ersgallery_server.gallery.state import (
     GalleryState,
     add_faces,
@@ -96,7 +96,7 @@ class Gallery:
             self.flush_counts()
         return outcomes
 
-    def search(self, probes: ProbeSet, overrides: PolicyOverrides, call: Call) -> SearchAnswer:
+    def search(self, probes: ProbeSet | RawProbes, overrides: PolicyOverrides, call: Call) -> SearchAnswer:
         """Identify probes as one batch with whatever else waits."""
         return call.wait(self._actor.search(probes, overrides, call.deadline_s))
 

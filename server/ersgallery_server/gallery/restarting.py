@@ -97,10 +97,10 @@ def _require_fitting(header: Header, since: GallerySince) -> None:
         raise SnapshotRefused(
             f"is ahead of the database: revision {header.revision}, there {since.gallery.revision}; was it restored?"
         )
+    if not since.is_complete or since.mark is None:
+        raise SnapshotRefused("cannot be caught up: the log of changes does not reach back to it")
     if since.mark != header.mark:
         raise SnapshotRefused("is of another history of this gallery")
-    if not since.is_complete:
-        raise SnapshotRefused("cannot be caught up: the log of changes does not have all that came after it")
 
 
 class _CatchingUp:

@@ -15,6 +15,9 @@ TICK_S = 1.0
 CHANGED_SHARE = 0.1
 """A snapshot that lacks a tenth of the faces is caught up with about as fast as it is read."""
 
+MOST_CHANGED_FACES = 500_000
+"""So many make a snapshot due in the largest galleries, too: the store's log keeps a million changes by default."""
+
 CHANGED_SHARE_AT_THE_END = 0.01
 SETTLED_SHARE = 0.05
 """While more than this share of what makes a snapshot due comes in each second, a bulk enrolment is under way."""
@@ -75,7 +78,8 @@ class SnapshotSaver:
             self._seen = {each.saved: each.saved.changed_faces for each in galleries}
 
     def _is_due(self, saved: SavedIndex) -> bool:
-        changed, least = saved.changed_faces, max(self._changed_faces, CHANGED_SHARE * saved.rows)
+        changed = saved.changed_faces
+        least = max(self._changed_faces, min(MOST_CHANGED_FACES, CHANGED_SHARE * saved.rows))
         if changed < least or time.monotonic() < self._rest_until_s:
             return False
         return changed - self._seen.get(saved, 0) <= SETTLED_SHARE * least or changed >= saved.rows

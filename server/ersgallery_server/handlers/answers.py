@@ -1,16 +1,18 @@
 """Translates the core's answers into messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ersgallery.v1 import face_input_pb2 as face_pb
 from ersgallery.v1 import gallery_pb2 as gallery_pb
 from ersgallery.v1 import identification_service_pb2 as pb
-from ersgallery_index import Candidate, Identification, IndexKind, Policy, Recognizability, UnsureReason
+from ersgallery_index import DECISIONS, Hits, IndexKind, Policy, Recognizability, UnsureReason, reasons_of
 
-from ersgallery_server.gallery.inputs import AcquiredEmbedding
 from ersgallery_server.gallery.search import Applied, SearchAnswer
-from ersgallery_server.handlers.names import face_name, subject_name
+from ersgallery_server.handlers.names import face_of, subject_name
 from ersgallery_server.values import FaceBox
+
+DECISION_VALUES = tuple(pb.Decision.Value(f"DECISION_{decision.value}") for decision in DECISIONS)
+"""By the decision's code."""
 
 
 def recognizability(
@@ -68,21 +70,26 @@ def reasons(found: Iterable[UnsureReason]) -> list[pb.UnsureReason.ValueType]:
 
 
 def identification(
-    gallery_id: str, answer: SearchAnswer, row: int, acquired: AcquiredEmbedding | None
+    gallery_id: str, answer: SearchAnswer, row: int, norm: float = 0.0, box: FaceBox | None = None
 ) -> pb.Identification:
-    """Return the message of one probe's answer; `acquired` is the face of a probe that is not a template."""
-    found: Identification = answer.identifications.row(row)
-    return pb.Identification(
-        decision=pb.Decision.Value(f"DECISION_{found.decision.value}"),
-        reasons=reasons(found.reasons),
-        candidates=_candidates(gallery_id, answer, found.candidates),
-        filtered=_candidates(gallery_id, answer, found.filtered),
-        probe=recognizability(
-            found.recognizability,
-            acquired.norm if acquired else 0.0,
-            acquired.box if acquired else None,
+    """Return the message of one probe's answer; norm and box are those of a probe that is not a template."""
+    found = answer.together
+    at = answer.start + row
+    message = pb.Identification(
+        decision=DECISION_VALUES[found.decisions[at]],
+        candidates=_candidates(gallery_id, answer.subject_ids, found.hits, at),
+        probe=face_pb.Recognizability(
+            ers=found.ers[at],
+            raw_ers=found.raw_ers[at],
+            embedding_norm=norm,
+            box=None if box is None else face_box(box),
         ),
     )
+    if bits := found.reasons[at]:
+        message.reasons.extend(reasons(reasons_of(int(bits))))
+    if found.filtered is not None:
+        message.filtered.extend(_candidates(gallery_id, answer.subject_ids, found.filtered, at))
+    return message
 
 
 def is_template(face_id: int, subject_key: int) -> bool:
@@ -90,17 +97,20 @@ def is_template(face_id: int, subject_key: int) -> bool:
     return face_id == subject_key
 
 
-def _candidates(gallery_id: str, answer: SearchAnswer, found: Iterable[Candidate]) -> list[pb.Candidate]:
-    messages = []
-    for candidate in found:
-        subject_id = answer.subject_ids[candidate.subject_id]
-        by_template = is_template(candidate.face_id, candidate.subject_id)
-        messages.append(
-            pb.Candidate(
-                subject=subject_name(gallery_id, subject_id),
-                face="" if by_template else face_name(gallery_id, subject_id, candidate.face_id),
-                similarity=candidate.similarity,
-                ers=candidate.ers,
-            )
+def _candidates(gallery_id: str, subject_ids: Mapping[int, str], hits: Hits, row: int) -> list[pb.Candidate]:
+    rows = slice(hits.offsets[row], hits.offsets[row + 1])
+    return [
+        pb.Candidate(
+            subject=(subject := subject_name(gallery_id, subject_ids[key])),
+            face="" if is_template(face_id, key) else face_of(subject, face_id),
+            similarity=score,
+            ers=ers,
         )
-    return messages
+        for key, face_id, score, ers in zip(
+            hits.subject_ids[rows].tolist(),
+            hits.face_ids[rows].tolist(),
+            hits.scores[rows].tolist(),
+            hits.ers[rows].tolist(),
+            strict=True,
+        )
+    ]

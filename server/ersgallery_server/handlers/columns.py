@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from ersgallery.v1 import identification_service_pb2 as pb
-from ersgallery_index import DECISIONS, Hits, InvalidEmbedding, reasons_of
+from ersgallery_index import Hits, reasons_of
 from numpy.typing import NDArray
 
 from ersgallery_server.gallery.search import SearchAnswer
@@ -12,14 +12,12 @@ from ersgallery_server.handlers import answers
 from ersgallery_server.handlers.names import subject_name
 from ersgallery_server.status import to_status
 
-DECISION_VALUES = np.array([pb.Decision.Value(f"DECISION_{decision.value}") for decision in DECISIONS])
+DECISION_VALUES = np.array(answers.DECISION_VALUES)
 
 
-def identification_columns(
-    gallery_id: str, answer: SearchAnswer, rows: int, errors: Mapping[int, InvalidEmbedding]
-) -> pb.IdentificationColumns:
+def identification_columns(gallery_id: str, answer: SearchAnswer, rows: int) -> pb.IdentificationColumns:
     """Return the columns of `rows` rows, of which those in `errors` were not searched."""
-    found = answer.identifications
+    found, errors = answer.identifications, answer.errors
     good = np.setdiff1d(np.arange(rows), list(errors)) if errors else np.arange(rows)
     message = pb.IdentificationColumns(
         decisions=_spread(DECISION_VALUES[found.decisions], good, rows).tolist(),

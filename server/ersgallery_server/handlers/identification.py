@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 from ersgallery.v1 import identification_service_pb2 as pb
-from ersgallery_index import InvalidEmbedding, normalize
+from ersgallery_index import InvalidEmbedding
 from numpy.typing import NDArray
 
 from ersgallery_server.call import Call
@@ -13,10 +13,10 @@ from ersgallery_server.errors import InvalidRequest, ModelMismatch
 from ersgallery_server.gallery.acquisition import Acquired, score_each
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.gallery import Gallery
-from ersgallery_server.gallery.inputs import AcquiredEmbedding
+from ersgallery_server.gallery.inputs import AcquiredEmbedding, EmbeddingInput
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.probes import PreparedProbe, arrange, prepare
-from ersgallery_server.gallery.search import Applied, ProbeSet, SearchAnswer, applied_to
+from ersgallery_server.gallery.search import Applied, RawProbes, SearchAnswer, applied_to
 from ersgallery_server.handlers import answers, checks, names
 from ersgallery_server.handlers.columns import identification_columns
 from ersgallery_server.handlers.streams import answer_each
@@ -37,7 +37,10 @@ class IdentificationHandlers:
         gallery = self._galleries.get(names.parse_gallery("gallery", request.gallery))
         overrides = checks.overrides(request.policy)
         several = checks.several_faces("policy.several_faces", request.policy.several_faces)
-        (prepared,) = prepare(gallery, [checks.probe("probe", request.probe)], several, call)
+        probe = checks.probe("probe", request.probe)
+        if isinstance(probe, EmbeddingInput):
+            return _identify_embedding(gallery, probe, overrides, call)
+        (prepared,) = prepare(gallery, [probe], several, call)
         if prepared.error:
             raise prepared.error
         found, rows, applied = _search(gallery, [prepared], overrides, call)
@@ -65,6 +68,20 @@ class IdentificationHandlers:
         return answer_each(requests, lambda batch: self.batch_identify(batch, call), pb.StreamIdentifyResponse)
 
 
+def _identify_embedding(
+    gallery: Gallery, probe: EmbeddingInput, overrides: PolicyOverrides, call: Call
+) -> pb.IdentifyResponse:
+    """Identify an embedding; all that needs numbers is done for a whole batch, by the owner."""
+    raw = _of_gallery(gallery, probe.vector[np.newaxis], probe.model)
+    answer = gallery.search(RawProbes(raw), overrides, call)
+    if answer.errors:
+        raise InvalidEmbedding(answer.errors[0].problem)
+    return pb.IdentifyResponse(
+        identification=answers.identification(gallery.record.gallery_id, answer, 0, answer.norms[answer.start]),
+        applied=answers.applied(answer.applied),
+    )
+
+
 def _search(
     gallery: Gallery, prepared: Sequence[PreparedProbe], overrides: PolicyOverrides, call: Call
 ) -> tuple[SearchAnswer | None, list[int | None], Applied]:
@@ -83,8 +100,8 @@ def _identification(
     if found is None or row is None:
         message = pb.Identification(decision=pb.DECISION_UNSURE, reasons=answers.reasons(prepared.reasons))
     else:
-        acquired = prepared.content if isinstance(prepared.content, AcquiredEmbedding) else None
-        message = answers.identification(gallery.record.gallery_id, found, row, acquired)
+        face = (prepared.content.norm, prepared.content.box) if isinstance(prepared.content, AcquiredEmbedding) else ()
+        message = answers.identification(gallery.record.gallery_id, found, row, *face)
     message.members.extend(_members(applied, prepared.members))
     return message
 
@@ -124,35 +141,20 @@ def _identify_matrix(
     gallery: Gallery, request: pb.BatchIdentifyRequest, overrides: PolicyOverrides, call: Call
 ) -> pb.BatchIdentifyResponse:
     message = request.matrix
-    raw = checks.matrix("matrix", message, MAX_MATRIX_ROWS)
-    model = gallery.record.profile.profile.model
-    if message.model and message.model != model:
-        raise ModelMismatch(message.model, model)
-    dimension = gallery.state.index.dimension
-    if raw.shape[1] != dimension:
-        raise InvalidEmbedding(f"has {raw.shape[1]} numbers; the gallery's have {dimension}")
-    units, errors = _units(raw, dimension)
-    answer = gallery.search(ProbeSet(units), overrides, call)
-    columns = identification_columns(gallery.record.gallery_id, answer, len(raw), errors)
+    raw = _of_gallery(gallery, checks.matrix("matrix", message, MAX_MATRIX_ROWS), message.model)
+    answer = gallery.search(RawProbes(raw), overrides, call)
+    columns = identification_columns(gallery.record.gallery_id, answer, len(raw))
     return pb.BatchIdentifyResponse(columns=columns, applied=answers.applied(answer.applied))
 
 
-def _units(raw: NDArray[np.float32], dimension: int) -> tuple[NDArray[np.float32], dict[int, InvalidEmbedding]]:
-    """Return the rows that are embeddings at unit length, and the error of every other row; usually there is none."""
-    try:
-        return normalize(raw, dimension).vectors, {}
-    except InvalidEmbedding:
-        suspects = np.flatnonzero(~(np.isfinite(raw).all(axis=1) & raw.any(axis=1)))
-    errors = {row: error for row in suspects.tolist() if (error := _row_error(raw, row, dimension))}
-    return normalize(np.delete(raw, list(errors), axis=0), dimension).vectors, errors
-
-
-def _row_error(raw: NDArray[np.float32], row: int, dimension: int) -> InvalidEmbedding | None:
-    try:
-        normalize(raw[row : row + 1], dimension)
-    except InvalidEmbedding as error:
-        return InvalidEmbedding(error.problem, row)
-    return None
+def _of_gallery(gallery: Gallery, raw: NDArray[np.float32], model: str) -> NDArray[np.float32]:
+    """Return embeddings (n, d) that say they are of the gallery's model; raises ModelMismatch and InvalidEmbedding."""
+    state = gallery.state
+    if model and model != state.record.profile.profile.model:
+        raise ModelMismatch(model, state.record.profile.profile.model)
+    if raw.shape[1] != state.index.dimension:
+        raise InvalidEmbedding(f"has {raw.shape[1]} numbers; the gallery's have {state.index.dimension}")
+    return raw
 
 
 def _members(applied: Applied, outcomes: Sequence[Acquired]) -> list[pb.MemberOutcome]:

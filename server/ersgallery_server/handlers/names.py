@@ -30,7 +30,12 @@ def subject_name(gallery_id: str, subject_id: str) -> str:
 
 def face_name(gallery_id: str, subject_id: str, face_id: int) -> str:
     """Return the name of a face."""
-    return f"galleries/{gallery_id}/subjects/{subject_id}/faces/{face_id}"
+    return face_of(subject_name(gallery_id, subject_id), face_id)
+
+
+def face_of(subject: str, face_id: int) -> str:
+    """Return the name of a face of a subject that is given by its name."""
+    return f"{subject}/faces/{face_id}"
 
 
 def parse_gallery(field: str, name: str) -> str:
