@@ -36,8 +36,7 @@ def test_a_bound_is_never_below_the_score_and_close_to_it_for_spread_rows(dimens
     rows = awkward_rows(dimension)
     for probes in (rows[:60], rows[60:-3], rows[:1]):
         coded = CodedProbes.of(probes)
-        bounds = CodeBlock.of(0, rows, np.ones(len(rows))).look(coded, None)
-        bounds = coded.as_bounds(bounds)
+        bounds = coded.as_bounds(CodeBlock.of(0, rows, np.ones(len(rows))).look(coded, None))
         assert (bounds >= exact_scores(probes, rows)).all()
     coded = CodedProbes.of(rows[:60])
     bounds = coded.as_bounds(CodeBlock.of(0, rows[:60], np.ones(60)).look(coded, None))
