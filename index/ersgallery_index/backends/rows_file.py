@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ersgallery_index.errors import DeviceFull
+from ersgallery_index.errors import DeviceFull, DeviceUnavailable
 from ersgallery_index.interface import FloatRows
 
 
@@ -15,8 +15,10 @@ def rows_on_disk(folder: Path, rows: int, dimension: int) -> FloatRows:
     """Return writable rows (rows, dimension) that a file in the folder holds, for as long as they are referenced.
 
     The file has no name, is gone with the process, and its space is taken at once: a disk that fills up later cannot
-    fail a write to it. Raises DeviceFull where there is no space.
+    fail a write to it. Raises DeviceFull where there is no space, DeviceUnavailable on systems that cannot do this.
     """
+    if not (hasattr(os, "posix_fallocate") and hasattr(mmap, "MADV_RANDOM")):
+        raise DeviceUnavailable("this operating system cannot keep rows on disk; Linux can")
     size = rows * dimension * np.dtype(np.float32).itemsize
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
