@@ -20,6 +20,8 @@ NO_DIRECTION = 1e-6
 
 _UNIT_TOLERANCE = 1e-4
 _ALREADY_UNIT = 1e-14
+_ROUGH_ERROR = 1e-9
+"""Far more than the order of its terms can change a product of two unit vectors in float64."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +118,7 @@ class Derivation:
         """Derive a few rows without rounding them to float32; raises as derive does."""
         require_finite_rows(rows, self.profile.dimension)
         centred, usable = self._centre(rows.astype(np.float64))
-        nearest = np.max([row_dots(centred, centroid) for centroid in self.profile.centroids], axis=0)
+        nearest = _nearest(centred, self.profile.centroids)
         raw_ers = np.where(usable, 1.0 - nearest, 0.0)
         vectors = centred
         if self.enhance:
@@ -139,6 +141,24 @@ class Derivation:
         for direction in self._basis:
             rows = rows - row_dots(rows, direction)[:, None] * direction
         return normalize_residuals(rows)
+
+
+def _nearest(rows: Float64, centroids: Float64) -> Float64:
+    """Return max_k <f_UI_k, f> for rows (n, d) of unit length or zero: (n,).
+
+    Only the centroid that is nearest by an ordinary product, and any that comes as near, is looked at exactly.
+    """
+    if len(centroids) == 1:
+        return row_dots(rows, centroids[0])
+    rough = rows @ centroids.T
+    first = np.argmax(rough, axis=1)
+    nearest = row_dots(rows, centroids[first])
+    near = rough >= rough.max(axis=1, keepdims=True) - _ROUGH_ERROR
+    near[np.arange(len(rows)), first] = False
+    if near.any():
+        which, others = np.nonzero(near)
+        np.maximum.at(nearest, which, row_dots(rows[which], centroids[others]))
+    return nearest
 
 
 def normalize_residuals(rows: Float64) -> tuple[Float64, NDArray[np.bool_]]:

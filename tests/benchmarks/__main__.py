@@ -123,7 +123,9 @@ def _run(arguments: list[str], summary: Path, entry: str, command: str) -> int:
         for line in process.stdout:
             print(f"    {line.rstrip()}", flush=True)
             _save(summary, earlier, record, entry, command)
-        return process.wait()
+        code = process.wait()
+        _save(summary, earlier, record, entry, command)
+        return code
 
 
 def _save(summary: Path, earlier: list[Measured], record: Path, entry: str, command: str) -> None:

@@ -130,7 +130,7 @@ def _stream(address: str, gallery: str, probes: FloatRows, rows: int, stop: floa
     free = Semaphore(_IN_FLIGHT)
 
     def messages() -> Iterator[pb.StreamIdentifyRequest]:
-        while time.perf_counter() < stop:
+        while not sent or time.perf_counter() < stop:
             free.acquire()
             sent.append(time.perf_counter())
             yield pb.StreamIdentifyRequest(sequence=len(sent), batch=batches[len(sent) % len(batches)])

@@ -32,10 +32,10 @@ def run(measure: Measure, *, faces: tuple[int, ...], rounds: int = 5, seconds: f
     @click.option("--record", type=click.Path(path_type=Path), help="Also append the results as lines of JSON.")
     def main(faces: tuple[int, ...], rounds: int, seconds: float, record: Path | None) -> None:
         for result in measure(Options(faces, rounds, seconds)):
-            print(describe(result), flush=True)
-            if record is not None:
+            if record is not None:  # before it is shown: who reads the lines then looks for what is recorded
                 with record.open("a", encoding="utf-8") as lines:
                     lines.write(result.to_json() + "\n")
+            print(describe(result), flush=True)
 
     main(prog_name=f"python -m {_module()}")
 

@@ -84,7 +84,7 @@ def plain_table(results: Sequence[Result]) -> str:
         if not result.measured:
             continue
         figures = ", ".join(f"{name.replace('_', ' ')} {value:,.5g}" for name, value in result.figures.items())
-        rows.append([result.what, result.against or "–", _ratio(result), figures, result.note])
+        rows.append([result.what, result.against or "–", _spread(result), figures, result.note])
     return table(("what", "yardstick", "ratio", "figures", ""), rows) + _left_out(results)
 
 
@@ -101,7 +101,7 @@ def _outcome(outcome: Outcome) -> str:
     if outcome.met is None:
         reached = "would be met" if outcome.goal.met_by(outcome.result.ratio) else "would be missed"
         return f"{ratio} at {outcome.faces:,} ({reached}; {outcome.why_not})"
-    return f"**{ratio}**, {'met' if outcome.met else 'missed'}"
+    return f"**{_spread(outcome.result)}**, {'met' if outcome.met else 'missed'}"
 
 
 def _grouped(results: Sequence[Result], depth: int) -> Mapping[tuple[str, ...], Mapping[str, Result]]:
@@ -121,11 +121,17 @@ def _left_out(results: Sequence[Result]) -> str:
 
 def _source(measured: Sequence[Measured]) -> str:
     lines = dict.fromkeys(f"{entry.date}, `{entry.command}`, {entry.machine}" for entry in measured)
-    return "\n" + "\n".join(f"Measured {line}." for line in lines) + "\n" if lines else ""
+    return "\n".join(f"Measured {line}." for line in lines) + "\n" if lines else ""
 
 
 def _ratio(result: Result | None) -> str:
     return "–" if result is None or result.ratio is None else f"{result.ratio:.4g}"
+
+
+def _spread(result: Result) -> str:
+    if result.low is None or result.high is None:
+        return _ratio(result)
+    return f"{_ratio(result)} [{result.low:.3g}, {result.high:.3g}]"
 
 
 def _number(text: str) -> str:

@@ -26,7 +26,7 @@ class HostAccelerator:
         self.name = name
         self.room = room
         self.scores_bytes = 8 * 8 * 10  # so that 8 probes see runs of ten rows
-        self.staging: NDArray[np.uint8] = np.empty(10_000, dtype=np.uint8)
+        self.staging: NDArray[np.uint8] = np.empty(20_000, dtype=np.uint8)
         self.blocks: dict[int, NDArray[np.uint8]] = {}
         self.calls: list[tuple[int, int]] = []
         self.written = 0
@@ -50,6 +50,11 @@ class HostAccelerator:
 
     def clear(self, address: int, size: int) -> None:
         self._bytes(address, size)[:] = 0
+
+    def multiply(self, probes: Matrix, rows: Matrix, address: int) -> None:
+        assert probes.half == rows.half
+        products = self.numbers(probes) @ self.numbers(rows).T
+        self._bytes(address, products.nbytes)[:] = products.view(np.uint8).reshape(-1)
 
     def nearest(self, probes: Matrix, rows: Matrix, width: int) -> Proposed:
         assert 0 < width <= min(rows.rows, 2048)

@@ -69,6 +69,9 @@ class Accelerator(Protocol):
     def clear(self, address: int, size: int) -> None:
         """Set bytes to zero; they are when this returns."""
 
+    def multiply(self, probes: Matrix, rows: Matrix, address: int) -> None:
+        """Begin to write all inner products, (probes, rows) float32, to an address on the device."""
+
     def nearest(self, probes: Matrix, rows: Matrix, width: int) -> Proposed:
         """Return the `width` best rows of each probe by inner product; width is at most 2048 and the number of rows."""
         ...

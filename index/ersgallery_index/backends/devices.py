@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.faiss_library import gpu_count
-from ersgallery_index.backends.gpu import SPARE_BYTES, CudaGpu, GpuBackend
+from ersgallery_index.backends.gpu import FEW_SCORES_BYTES, SPARE_BYTES, CudaGpu, GpuBackend
 from ersgallery_index.backends.lanes import Lane
 from ersgallery_index.backends.proposers import Backend, CpuBackend
 from ersgallery_index.backends.self_test import prove
@@ -79,6 +79,6 @@ def lane_of(ordinal: int) -> Lane:
 
 @functools.cache
 def _proven_lane(ordinal: int) -> Lane:
-    lane = Lane(CudaGpu(ordinal), SPARE_BYTES)
+    lane = Lane(CudaGpu(ordinal), SPARE_BYTES, FEW_SCORES_BYTES)
     prove(GpuBackend(lane))
     return lane

@@ -121,12 +121,19 @@ class ExactIndex:
         self._revision = revision
 
     def restore(self, revision: int, parts: Iterable[IndexRows]) -> None:
-        """Fill an empty index part by part, then take the revision; raises as apply does, ValueError when not empty."""
+        """Fill an empty index part by part, then take the revision; raises as apply does, ValueError when not empty.
+
+        After an error the index is of no use.
+        """
         if len(self._segments()) or self._revision:
             raise ValueError("only an empty index can be restored")
+        found: list[tuple[Ids, Ids, Ids]] = []
         for part in parts:
-            self._add(_checked(self._dimension, Rows(part.face_ids, part.subject_ids, part.ers, part.vectors)))
+            rows = _checked(self._dimension, Rows(part.face_ids, part.subject_ids, part.ers, part.vectors))
+            self._backend.require_room(len(rows), self._dimension)
+            found.append((rows.face_ids.copy(), rows.subject_ids.copy(), self._write(rows)))
             self._follow()
+        self._lookup.fill(found)
         self._follow(tail=True)
         self._revision = revision
 

@@ -106,16 +106,32 @@ def gpu_nearest(resources: Any, ordinal: int, probes: Matrix, rows: Matrix, widt
     faiss = faiss_module()
     scores = np.empty((probes.rows, width), dtype=np.float32)
     positions = np.empty((probes.rows, width), dtype=np.int64)
+    query = _gpu_query(ordinal, probes, rows)
+    query.k = width
+    query.outDistances = faiss.swig_ptr(scores)
+    query.outIndices, query.outIndicesType = faiss.swig_ptr(positions), faiss.IndicesDataType_I64
+    faiss.bfKnn(resources, query)
+    return scores, positions
+
+
+def gpu_products(resources: Any, ordinal: int, probes: Matrix, rows: Matrix, address: int) -> None:
+    """Begin to write all inner products, (probes, rows) float32, to an address on the same GPU."""
+    faiss = faiss_module()
+    query = _gpu_query(ordinal, probes, rows)
+    query.k = -1  # all of them
+    query.outDistances = faiss.cast_integer_to_float_ptr(address)
+    faiss.bfKnn(resources, query)
+
+
+def _gpu_query(ordinal: int, probes: Matrix, rows: Matrix) -> Any:
+    faiss = faiss_module()
     query = faiss.GpuDistanceParams()
     query.metric = faiss.METRIC_INNER_PRODUCT
     query.device = ordinal
     # cuVS has numerics of its own, and the bounds of an exact search are those of cuBLAS with sums in float32.
     query.use_cuvs = False
-    query.k, query.dims = width, rows.dimension
+    query.dims = rows.dimension
     query.vectorType = query.queryType = faiss.DistanceDataType_F16 if rows.half else faiss.DistanceDataType_F32
     query.vectors, query.numVectors = faiss.cast_integer_to_void_ptr(rows.address), rows.rows
     query.queries, query.numQueries = faiss.cast_integer_to_void_ptr(probes.address), probes.rows
-    query.outDistances = faiss.swig_ptr(scores)
-    query.outIndices, query.outIndicesType = faiss.swig_ptr(positions), faiss.IndicesDataType_I64
-    faiss.bfKnn(resources, query)
-    return scores, positions
+    return query

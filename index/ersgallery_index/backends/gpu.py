@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ersgallery_index.backends.accelerator import Matrix, Proposed
 from ersgallery_index.backends.cuda_driver import CudaDriver
-from ersgallery_index.backends.faiss_library import gpu_nearest, gpu_resources
+from ersgallery_index.backends.faiss_library import gpu_nearest, gpu_products, gpu_resources
 from ersgallery_index.backends.lanes import Lane
 from ersgallery_index.backends.ledger import rounded
 from ersgallery_index.backends.precision import half_error
@@ -32,6 +32,9 @@ _STAGING_BYTES = 16 << 20
 SPARE_BYTES = 256 << 20
 """Left free for what cuBLAS and other libraries allocate."""
 
+FEW_SCORES_BYTES = 64 << 20
+"""For the scores of eight probes with the rows of the largest segment."""
+
 
 class CudaGpu:
     """An accelerator: one GPU by its CUDA number. Raises DeviceUnavailable, and DeviceFull without room for scratch."""
@@ -44,7 +47,7 @@ class CudaGpu:
         self.scores_bytes = min(_LARGEST_SCORES_BYTES, total >> 4)
         scratch = self.scores_bytes + _OTHER_SCRATCH_BYTES
         # FAISS ends the process when it finds no room for it.
-        self._driver.release(self._driver.allocate(scratch + SPARE_BYTES))
+        self._driver.release(self._driver.allocate(scratch + SPARE_BYTES + FEW_SCORES_BYTES))
         self._resources = gpu_resources(ordinal, scratch)
         self.staging = self._driver.pinned(_STAGING_BYTES)
 
@@ -68,6 +71,10 @@ class CudaGpu:
         """Set bytes to zero."""
         self._driver.clear(address, size)
         self._driver.finish()
+
+    def multiply(self, probes: Matrix, rows: Matrix, address: int) -> None:
+        """Begin to write all inner products to an address."""
+        gpu_products(self._resources, self._ordinal, probes, rows, address)
 
     def nearest(self, probes: Matrix, rows: Matrix, width: int) -> Proposed:
         """Return the best rows of each probe; see Accelerator."""
@@ -112,7 +119,7 @@ class GpuProposer:
         """Return the best rows; see Proposer."""
         with self.lane.hold(probes):
             loaded = self.lane.loaded(self._block.half)
-            return self.lane.accelerator.nearest(loaded, self._block.part(start, len(rows)), width)
+            return self.lane.selection.nearest(loaded, self._block.part(start, len(rows)), width)
 
 
 class GpuBackend:
@@ -127,7 +134,7 @@ class GpuBackend:
         self,
         lane: Lane,
         smallest: int = 16_384,
-        largest: int = 1 << 20,
+        largest: int = 1 << 21,
         fast_from: int = 1 << 17,
         widest: int = _WIDEST,
         rows_folder: Path | None = None,
@@ -152,6 +159,10 @@ class GpuBackend:
         free = self._lane.ledger.free() // (2 * row_bytes(dimension, kind))
         grown = min(self._largest, max(self._smallest, present))
         return max(1, min(wanted, self._largest), min(grown, free))
+
+    def small_rows(self, present: int) -> int:
+        """Return a sixteenth of the rows: each segment costs two calls or three for every batch."""
+        return present // 16
 
     def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:
         """Return the proposer of a new segment on the device. Raises DeviceFull."""

@@ -8,17 +8,20 @@ import numpy as np
 
 from ersgallery_index.backends.accelerator import Accelerator, Matrix
 from ersgallery_index.backends.ledger import Ledger
+from ersgallery_index.backends.selection import Selection
 from ersgallery_index.interface import FloatRows
 
 
 class Lane:
     """One device, which FAISS lets no two threads use at once: whoever comes second waits.
 
-    spare_bytes: what is left free for the libraries' own allocations.
+    spare_bytes: what is left free for the libraries' own allocations; scores_bytes: what is taken for scores of few
+    probes, see Selection.
     """
 
-    def __init__(self, accelerator: Accelerator, spare_bytes: int) -> None:
+    def __init__(self, accelerator: Accelerator, spare_bytes: int, scores_bytes: int = 0) -> None:
         self.accelerator = accelerator
+        self.selection = Selection(accelerator, scores_bytes)
         self.ledger = Ledger(accelerator.name, accelerator.free_bytes, spare_bytes)
         self._lock = threading.RLock()
         self._held: FloatRows | None = None

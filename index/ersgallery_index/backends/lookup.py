@@ -1,11 +1,14 @@
 """Where each face is and which faces a subject has, in sorted arrays: about 32 bytes a face."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_index.interface import Ids
 
 NOWHERE = -1
+NO_IDS: Ids = np.empty(0, dtype=np.int64)
 
 
 class Lookup:
@@ -41,6 +44,20 @@ class Lookup:
         self._new_locations.update(zip(face_ids[~known].tolist(), locations[~known].tolist(), strict=True))
         if len(self._new_locations) > self._room(len(self._faces)):
             self._merge_faces()
+
+    def fill(self, parts: Sequence[tuple[Ids, Ids, Ids]]) -> None:
+        """Take face ids, subject ids and locations into an empty lookup, all at once.
+
+        Raises ValueError for a face id that is given twice.
+        """
+        every = [(NO_IDS, NO_IDS, NO_IDS), *parts]
+        face_ids, subject_ids, locations = (np.concatenate(column) for column in zip(*every, strict=True))
+        order = np.argsort(face_ids, kind="stable")
+        self._faces, self._locations = face_ids[order], locations[order]
+        if (np.diff(self._faces) == 0).any():
+            raise ValueError("a face id is given twice")
+        order = np.argsort(subject_ids, kind="stable")
+        self._pair_subjects, self._pair_faces = subject_ids[order], face_ids[order]
 
     def enlist(self, subject_ids: Ids, face_ids: Ids) -> None:
         """Note which subject each face belongs to."""

@@ -111,6 +111,10 @@ class Backend(Protocol):
         """Return how many rows the next segment holds where so many are present and so many come."""
         ...
 
+    def small_rows(self, present: int) -> int:
+        """Return below how many rows a segment is not worth its calls where so many are present."""
+        ...
+
     def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:
         """Return the proposer of a new, empty segment of so many rows. Raises DeviceFull."""
         ...
@@ -183,6 +187,10 @@ class CpuBackend:
     def segment_rows(self, present: int, wanted: int, dimension: int, kind: IndexKind) -> int:  # noqa: ARG002  (the protocol's)
         """Return the same for all."""
         return self._segment_rows
+
+    def small_rows(self, present: int) -> int:  # noqa: ARG002  (the protocol's)
+        """Return none: all segments are of one size."""
+        return 0
 
     def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
         """Return a proposer for the host's rows."""

@@ -124,6 +124,11 @@ class Segment:
         yield from _pieces(start, self.size, rows)
 
     @property
+    def capacity(self) -> int:
+        """How many rows fit in all."""
+        return len(self._alive)
+
+    @property
     def room(self) -> int:
         """How many more rows fit."""
         return len(self._alive) - self.size
@@ -248,11 +253,27 @@ class Part:
         return np.concatenate([np.zeros(0, dtype=np.int64), *(locations for _, locations in written)])
 
     def sparse(self, share: float) -> list[Segment]:
-        """Return the segments of which more than this share is buried; nothing is appended to them any more."""
-        found = [segment for segment in self.segments.values() if segment.buried > share * segment.size]
+        """Return the segments to be emptied; nothing is appended to them any more.
+
+        These are the ones of which more than this share is buried, and full ones that are too small to be worth a call
+        of their own, where they fit into the one that has room.
+        """
+        small = self._backend.small_rows(sum(segment.size for segment in self.segments.values()))
+        found = [
+            segment
+            for segment in self.segments.values()
+            if segment.buried > share * segment.size or (segment.size < small and self._can_take(segment))
+        ]
         if self._open in found:
             self._open = None
         return found
+
+    def _can_take(self, segment: Segment) -> bool:
+        """Tell whether the segment with room takes all of another, smaller one: after that there is one less."""
+        target = self._open
+        if target is None or target is segment:
+            return False
+        return target.room >= segment.size - segment.buried and target.capacity > segment.capacity
 
     def drop(self, segment: Segment) -> None:
         """Forget a segment whose living rows are elsewhere."""

@@ -10,8 +10,10 @@ from ersgallery_index.errors import DeviceUnavailable
 from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, Scores, Side, VectorIndex
 
 _FACES, _DIMENSION, _PROBES = 600, 64, 8
-_DIMENSIONS = (_DIMENSION, 512)
-"""Of the products whose error is looked at."""
+_PRODUCTS = ((_FACES, _DIMENSION), (_FACES, 512), (70_000, _DIMENSION))
+"""Rows and dimensions of the products whose error is looked at; many rows are selected from in another way."""
+
+_WIDTH = 200
 
 
 def prove(backend: Backend) -> None:
@@ -21,9 +23,9 @@ def prove(backend: Backend) -> None:
     """
     kinds = [IndexKind.EXACT] if backend.fast_from is None else [IndexKind.FAST, IndexKind.EXACT]
     for kind in kinds:
-        for dimension in _DIMENSIONS:
-            _prove_error(backend, kind, *_faces_and_probes(dimension))
-    faces, probes = _faces_and_probes(_DIMENSION)
+        for count, dimension in _PRODUCTS:
+            _prove_proposals(backend, kind, *_faces_and_probes(count, dimension))
+    faces, probes = _faces_and_probes(_FACES, _DIMENSION)
     tested, trusted = ExactIndex(_DIMENSION, backend), ExactIndex(_DIMENSION, CpuBackend(segment_rows=_FACES))
     for index in (tested, trusted):
         _fill(index, faces)
@@ -48,12 +50,12 @@ def _compare(backend: Backend, indexes: Sequence[VectorIndex], probes: FloatRows
                     raise DeviceUnavailable(f"{backend.name} does not filter faces as the CPU does")
 
 
-def _faces_and_probes(dimension: int) -> tuple[FloatRows, FloatRows]:
+def _faces_and_probes(count: int, dimension: int) -> tuple[FloatRows, FloatRows]:
     """Return faces near the probes, a third of them equal to another one, with some very small numbers."""
     random = np.random.default_rng(20210607)
     probes = _unit(random.standard_normal((_PROBES, dimension)))
-    faces = _unit(probes[np.arange(_FACES) % _PROBES] + 0.2 * random.standard_normal((_FACES, dimension)))
-    faces[::3] = faces[1::3]
+    faces = _unit(probes[np.arange(count) % _PROBES] + 0.2 * random.standard_normal((count, dimension)))
+    faces[:-1:3] = faces[1::3]
     faces[:, :4] *= np.float32(2.0**-14)  # float16's subnormal numbers
     return _unit(faces.astype(np.float64)), probes
 
@@ -63,16 +65,20 @@ def _unit(rows: Scores) -> FloatRows:
     return np.divide(rows, norms).astype(np.float32)
 
 
-def _prove_error(backend: Backend, kind: IndexKind, faces: FloatRows, probes: FloatRows) -> None:
-    """Check that the device's scores are within the bound on which exactness rests (those of TF32 would not be)."""
-    dimension = faces.shape[1]
-    proposer = backend.open_proposer(dimension, _FACES, kind)
+def _prove_proposals(backend: Backend, kind: IndexKind, faces: FloatRows, probes: FloatRows) -> None:
+    """Check what exactness rests on: scores within the stated error (those of TF32 are not), and no better row left."""
+    count, dimension = faces.shape
+    proposer = backend.open_proposer(dimension, count, kind)
     proposer.append(faces)
-    scores, positions = proposer.propose(probes, faces, 200)
-    exact = np.einsum("qd,qkd->qk", probes.astype(np.float64), faces[positions].astype(np.float64))
-    if not (np.abs(scores - exact) <= proposer.error(dimension)).all():
+    scores, positions = proposer.propose(probes, faces, _WIDTH)
+    exact = probes.astype(np.float64) @ faces.T.astype(np.float64)
+    error = proposer.error(dimension)
+    if not (np.abs(scores - np.take_along_axis(exact, positions, axis=1)) <= error).all():
         precision = "float16" if kind is IndexKind.FAST else "float32"
         raise DeviceUnavailable(f"{backend.name} computes with less than {precision} precision")
+    np.put_along_axis(exact, positions, -np.inf, axis=1)
+    if (exact.max(axis=1) > scores[:, -1] + error).any():
+        raise DeviceUnavailable(f"{backend.name} does not propose the best rows")
 
 
 def _fill(index: VectorIndex, faces: FloatRows) -> None:

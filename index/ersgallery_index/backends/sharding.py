@@ -38,6 +38,10 @@ class ShardedBackend:
         first = self._shards[self._by_room(dimension, kind)[0]]
         return first.segment_rows(present // devices, -(-wanted // devices), dimension, kind)
 
+    def small_rows(self, present: int) -> int:
+        """Return what suits the rows of each device."""
+        return self._shards[0].small_rows(present // len(self._shards))
+
     def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:
         """Return the proposer of a new segment. Raises DeviceFull when no device has room for it."""
         for place in self._by_room(dimension, kind):

@@ -81,7 +81,7 @@ def _sized(crowd: Crowd, names: list[str], options: Options) -> Iterator[Result]
             for result in _peer(name, crowd, trial, ours, options):
                 found.append(result)
                 yield result
-    yield from _worst(crowd.people, found)
+    yield from slowest_of_equals(crowd.people, found)
 
 
 def _open_ours(open_things: ExitStack, crowd: Crowd, trial: Trial, options: Options) -> _Ours:
@@ -109,13 +109,9 @@ def one_by_one(index: VectorIndex, probes: FloatRows, gamma: float, seconds: flo
 def _peer(name: str, crowd: Crowd, trial: Trial, ours: _Ours, options: Options) -> Iterator[Result]:
     key, what = f"peers/{crowd.people}/{name.replace(', ', '-').replace(' ', '-')}", f"{name}, {crowd.people:,} faces"
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            peer = OPENERS[name](Path(folder, "data"), crowd.geometry.dimension)
-        except ImportError as missing:
-            yield left_out(key, what, f"{missing.name or missing} is not installed")
-            return
-        except Exception as failure:  # noqa: BLE001  (whatever keeps another engine from running is what the table says)
-            yield left_out(key, what, f"does not run here: {type(failure).__name__}: {str(failure)[:120]}")
+        peer = open_peer(name, Path(folder), crowd.geometry.dimension)
+        if isinstance(peer, str):
+            yield left_out(key, what, peer)
             return
         try:
             figures = _insert(peer, crowd)
@@ -127,6 +123,16 @@ def _peer(name: str, crowd: Crowd, trial: Trial, ours: _Ours, options: Options) 
             yield left_out(key, what, f"failed: {type(failure).__name__}: {str(failure)[:120]}")
         finally:
             peer.close()
+
+
+def open_peer(name: str, folder: Path, dimension: int) -> Peer | str:
+    """Return another engine, empty, or why it cannot be had here."""
+    try:
+        return OPENERS[name](folder / "data", dimension)
+    except ImportError as missing:
+        return f"{missing.name or missing} is not installed"
+    except Exception as failure:  # noqa: BLE001  (whatever keeps another engine from running is what the table says)
+        return f"does not run here: {type(failure).__name__}: {str(failure)[:120]}"
 
 
 def _insert(peer: Peer, crowd: Crowd) -> dict[str, float]:
@@ -147,7 +153,7 @@ def _insert(peer: Peer, crowd: Crowd) -> dict[str, float]:
 def _mode(
     key: str, what: str, mode: Mode, trial: Trial, ours: _Ours, figures: dict[str, float], options: Options
 ) -> Iterator[Result]:
-    figures = {**figures, **_answers(mode, trial)}
+    figures = {**figures, **answers(mode, trial)}
     probes = trial.mated
     for clients in (1, THREADS):
         theirs, mine, alone = [], [], []
@@ -172,7 +178,7 @@ def _rate(mode: Mode, probes: FloatRows, threads: int, seconds: float) -> float:
     )
 
 
-def _answers(mode: Mode, trial: Trial) -> dict[str, float]:
+def answers(mode: Mode, trial: Trial) -> dict[str, float]:
     """Ask for as many mated probes as there is time for; return mate1 and of how many it is the share."""
     stop = time.perf_counter() + _ANSWERS_S
     found: list[int] = []
@@ -191,8 +197,8 @@ def _mate1(best: Best, trial: Trial) -> float:
     return float((expected & identified(best, trial.mates, trial.tau)).sum() / max(1, expected.sum()))
 
 
-def _worst(faces: int, found: list[Result]) -> Iterator[Result]:
-    """Yield the smallest ratio to any engine that keeps the answers."""
+def slowest_of_equals(faces: int, found: list[Result]) -> Iterator[Result]:
+    """Yield our smallest ratio to any engine that keeps the answers: the engine is the fastest of those."""
     for clients in (1, THREADS):
         equal = [
             result

@@ -64,7 +64,9 @@ def test_an_engine_has_a_row_for_each_way_to_search_and_one_that_is_missing_says
 
 def test_other_steps_have_a_row_for_each_result() -> None:
     result = ratio_of("enrolment/10000/1", "one stream", "SQLite", [0.75], faces_per_s=15_000.0)
-    assert plain_table([result]).splitlines()[2] == "| one stream | SQLite | 0.75 | faces per s 15,000 |  |"
+    assert (
+        plain_table([result]).splitlines()[2] == "| one stream | SQLite | 0.75 [0.75, 0.75] | faces per s 15,000 |  |"
+    )
 
 
 def test_a_table_ends_with_dates_commands_and_machines() -> None:

@@ -54,6 +54,12 @@ def test_only_an_empty_index_is_restored(index: VectorIndex) -> None:
         index.restore(9, [index.snapshot()])
 
 
+def test_parts_that_share_a_face_are_refused(index: VectorIndex, backend: Backend) -> None:
+    put(index, [(1, 10, 1.0), (2, 10, 1.0)], [[1, 0, 0], [0, 1, 0]])
+    with pytest.raises(ValueError, match="given twice"):
+        small_index(3, backend).restore(9, [index.snapshot(), index.rows_after(1, 5)])
+
+
 def test_a_removed_face_is_never_found_again(index: VectorIndex) -> None:
     put(index, [(i, i, 1.0) for i in range(40)], [[1, 0.001 * i, 0] for i in range(40)])
     for face in range(38):

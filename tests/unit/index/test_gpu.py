@@ -141,6 +141,20 @@ def test_segments_grow_with_the_gallery_and_have_all_their_memory_from_the_begin
     assert rows == [4, 4, 8, 16, 16, 16, 16]
 
 
+def test_segments_that_became_small_beside_the_gallery_are_merged_behind_the_searches() -> None:
+    card = HostAccelerator()
+    index = ExactIndex(8, GpuBackend(Lane(card, spare_bytes=0), smallest=4, largest=1 << 20))
+    faces = some_faces(300)
+    for start in range(0, 300, 3):
+        put(index, [(i, i, 1.0) for i in range(start, start + 3)], faces[start : start + 3])
+    sizes = [segment.size for segment in index._segments()]
+    assert sizes == [4, 4, 8, 16, 32, 64, 128, 44]
+    assert tidied(index) == 4
+    assert [segment.size for segment in index._segments()] == [32, 64, 128, 44 + 4 + 4 + 8 + 16]
+    assert len(card.blocks) == 4
+    assert all(rows_of(ask(index, faces[i : i + 1], k=1)) == [(i, i)] for i in range(0, 300, 11))
+
+
 def test_a_batch_sees_runs_whose_scores_fit_and_no_more_probes_at_once_than_the_device_takes() -> None:
     card = HostAccelerator()
     backend = small_gpu(card)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ersgallery_index import Derivation, InvalidEmbedding, InvalidProfile, Profile
+from ersgallery_index.sums import row_dots
 
 from tests.support.indexes import unit_rows
 
@@ -64,6 +65,16 @@ def test_a_row_within_the_span_of_the_centroids_is_not_usable_when_enhanced() ->
     assert derived.usable.tolist() == [False, True]
     assert derived.vectors[0].tolist() == [0.0, 0.0, 0.0]
     assert derived.ers[0] == pytest.approx(1 - 1 / 10**0.5)
+
+
+def test_the_nearest_of_many_centroids_is_found_exactly_also_where_several_are_as_near() -> None:
+    random = np.random.default_rng(8)
+    stored = unit_rows(random.standard_normal((200, 64)))
+    close = [stored[:4], np.nextafter(stored[:4], np.float32(2)), unit_rows(stored[4:6] + stored[6:8]), stored[:1]]
+    of_many = profile(np.concatenate([*close, random.standard_normal((6, 64))]))
+    rows = np.concatenate([stored, np.zeros((1, 64), np.float32)])
+    products = [row_dots(rows.astype(np.float64), centroid) for centroid in of_many.centroids]
+    assert np.array_equal(Derivation(of_many).derive(rows).raw_ers, 1.0 - np.max(products, axis=0))
 
 
 def test_a_row_derives_to_the_same_in_every_batch() -> None:
