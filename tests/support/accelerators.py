@@ -1,6 +1,7 @@
 """A device made of host memory, for all of the GPU index but the calls to CUDA and to FAISS on a GPU."""
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 from ersgallery_index import FloatRows
@@ -48,8 +49,9 @@ class HostAccelerator:
         self.written += size
         self._bytes(address, size)[:] = self.staging[:size]
 
-    def clear(self, address: int, size: int) -> None:
-        self._bytes(address, size)[:] = 0
+    def clear(self, spans: Sequence[tuple[int, int]]) -> None:
+        for address, size in spans:
+            self._bytes(address, size)[:] = 0
 
     def multiply(self, probes: Matrix, rows: Matrix, address: int) -> None:
         assert probes.half == rows.half

@@ -1,5 +1,6 @@
 """What is asked of a device that multiplies rows: memory, copies and the best rows of a product."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -66,8 +67,8 @@ class Accelerator(Protocol):
     def write(self, address: int, size: int) -> None:
         """Copy so many bytes from the beginning of the staging memory; they are there when this returns."""
 
-    def clear(self, address: int, size: int) -> None:
-        """Set bytes to zero; they are when this returns."""
+    def clear(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Set bytes to zero, at (address, size) each; they are when this returns."""
 
     def multiply(self, probes: Matrix, rows: Matrix, address: int) -> None:
         """Begin to write all inner products, (probes, rows) float32, to an address on the device."""

@@ -189,20 +189,17 @@ class ExactIndex:
 
         No step touches more than one segment, so that searches need not wait long.
         """
-        segment = self._next_misplaced() or self._next_sparse()
-        other = self._next_of_other_kind() if segment is None else None
-        try:
-            if segment:
-                self._empty(*segment)
-            elif other:
-                other.hand_over(self._row_kind, _HANDED_OVER_AT_ONCE)
-            else:
-                self._code_tail()
-                return False
-        except DeviceFull:  # it stays as it is, and the next mutation makes another attempt
-            return False
-        self._follow()
-        return True
+        # Another kind of rows may take less memory, so it is tried where moving rows found none.
+        for piece in (self._tidy_rows, self._tidy_kinds):
+            try:
+                done = piece()
+            except DeviceFull:  # it stays as it is, and the next mutation makes another attempt
+                continue
+            if done:
+                self._follow()
+                return True
+        self._code_tail()
+        return False
 
     def set_kind(self, kind: IndexKind) -> None:
         """Search by codes or not from now on, on a device by float16 rows or not.
@@ -320,6 +317,20 @@ class ExactIndex:
     def _bury_at(self, locations: Ids) -> None:
         for segment, positions in self._located(locations):
             segment.bury(positions)
+
+    def _tidy_rows(self) -> bool:
+        """Move rows of one segment; return whether there were any to move."""
+        segment = self._next_misplaced() or self._next_sparse()
+        if segment:
+            self._empty(*segment)
+        return segment is not None
+
+    def _tidy_kinds(self) -> bool:
+        """Copy rows of one segment to a proposer of the wanted kind; return whether there were any to copy."""
+        segment = self._next_of_other_kind()
+        if segment:
+            segment.hand_over(self._row_kind, _HANDED_OVER_AT_ONCE)
+        return segment is not None
 
     def _next_misplaced(self) -> tuple[Segment, NDArray[np.intp]] | None:
         """Return a segment with living rows that belong to the other part of the gate, and these rows."""

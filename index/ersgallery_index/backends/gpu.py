@@ -1,6 +1,7 @@
 """Segments on one NVIDIA GPU: the logic, which any accelerator can run, and the accelerator that is a GPU."""
 
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +68,10 @@ class CudaGpu:
         """Copy so many bytes from the beginning of the staging memory."""
         self._driver.write(address, self.staging[:size])
 
-    def clear(self, address: int, size: int) -> None:
-        """Set bytes to zero."""
-        self._driver.clear(address, size)
+    def clear(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Set bytes to zero, at (address, size) each."""
+        for address, size in spans:
+            self._driver.clear(address, size)
         self._driver.finish()
 
     def multiply(self, probes: Matrix, rows: Matrix, address: int) -> None:

@@ -68,8 +68,12 @@ class Lane:
     def clear(self, target: Matrix, starts: list[int], counts: list[int]) -> None:
         """Set some rows to zero: `counts` rows each from `starts` on."""
         with self._lock:
-            for start, count in zip(starts, counts, strict=True):
-                self.accelerator.clear(target.part(start, count).address, count * target.row_bytes)
+            self.accelerator.clear(
+                [
+                    (target.part(start, count).address, count * target.row_bytes)
+                    for start, count in zip(starts, counts, strict=True)
+                ]
+            )
 
     def _buffer(self, half: bool, size: int) -> int:
         """Return the address of the buffer for probes of these numbers, at least so large."""

@@ -113,6 +113,23 @@ def test_a_hand_over_that_is_called_off_gives_its_memory_back() -> None:
     assert segment.is_of(IndexKind.EXACT)
 
 
+def test_a_changed_kind_that_finds_no_room_leaves_the_present_one_and_is_made_once_there_is() -> None:
+    card = HostAccelerator()
+    faces = some_faces(60)
+    index = filled(small_gpu(card), faces, IndexKind.FAST)
+    answer = rows_of(ask(index, faces[:1]))
+    room, card.room = card.room, taken(card)
+    index.set_kind(IndexKind.EXACT)
+    assert not index.tidy()
+    kinds = [index.kind]
+    assert rows_of(ask(index, faces[:1])) == answer
+    card.room = room
+    tidied(index)
+    kinds.append(index.kind)
+    assert kinds == [IndexKind.FAST, IndexKind.EXACT]
+    assert rows_of(ask(index, faces[:1])) == answer
+
+
 def test_a_removed_face_is_wiped_from_the_device() -> None:
     card = HostAccelerator()
     faces = some_faces(12)
