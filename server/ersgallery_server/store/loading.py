@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, CursorResult, select
 
 from ersgallery_server.store.arrays import unpack_float32_rows
 from ersgallery_server.store.galleries import gallery_by_key
@@ -16,6 +16,11 @@ from ersgallery_server.store.tables import FACES
 from ersgallery_server.values import StoredFaces
 
 DEFAULT_CHUNK_ROWS = 8192
+FETCHED_ROWS = 512
+"""Rows taken from the database at a time: they are still in the processor's cache when they become arrays."""
+
+_NO_IDS = np.empty(0, np.int64)
+_NO_SCORES = np.empty(0, np.float64)
 
 
 class FaceLoading(Reads):
@@ -58,8 +63,22 @@ def stream_faces(
         .execution_options(stream_results=True, max_row_buffer=chunk_rows)
     )
     with unavailable_if_database_fails(), connection.execute(statement) as rows:
-        while chunk := rows.fetchmany(chunk_rows):
-            yield _faces_of(chunk, dimension)
+        while len((chunk := _fetch(rows, dimension, chunk_rows)).face_ids):
+            yield chunk
+
+
+def _fetch(rows: CursorResult[Any], dimension: int, most: int) -> StoredFaces:
+    """Return the next faces, at most so many; none at the end."""
+    parts: list[StoredFaces] = []
+    while most and (some := rows.fetchmany(min(most, FETCHED_ROWS))):
+        parts.append(_faces_of(some, dimension))
+        most -= len(some)
+    return StoredFaces(
+        np.concatenate([_NO_IDS, *(part.face_ids for part in parts)]),
+        np.concatenate([_NO_IDS, *(part.subject_keys for part in parts)]),
+        np.concatenate([_NO_SCORES, *(part.ers for part in parts)]),
+        np.concatenate([np.empty((0, dimension), np.float32), *(part.embeddings for part in parts)]),
+    )
 
 
 def _faces_of(rows: Sequence[Any], dimension: int) -> StoredFaces:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from ersgallery_server.store import ChangeKind, GalleryNotFound, ProfileNotFound, Store
+from ersgallery_server.store import ChangeKind, GalleryNotFound, ProfileNotFound, Store, loading
 from ersgallery_server.values import GalleryRecord
 from numpy.typing import NDArray
 
@@ -26,8 +26,12 @@ def score(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.fl
     return np.clip(raw, 0, 1), raw
 
 
+@pytest.mark.parametrize("fetched_rows", [2, 512])
 @pytest.mark.parametrize("chunk_rows", [1, 3, 7, 100])
-def test_all_faces_come_in_order_and_bit_by_bit(store: Store, gallery: GalleryRecord, chunk_rows: int) -> None:
+def test_all_faces_come_in_order_and_bit_by_bit(
+    store: Store, gallery: GalleryRecord, chunk_rows: int, fetched_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "FETCHED_ROWS", fetched_rows)
     other = create_gallery(store, "others")
     people = [Person(f"s{i % 3}", 0.1 * i) for i in range(7)]
     enrolled = enroll(store, gallery, *people[:4], seed=4)
