@@ -17,11 +17,11 @@ class CudaDriver:
     memory, which is DeviceFull.
     """
 
-    def __init__(self, ordinal: int) -> None:
+    def __init__(self, ordinal: int, library: str = "libcuda.so.1") -> None:
         try:
-            self._library = ctypes.CDLL("libcuda.so.1")
+            self._library = ctypes.CDLL(library)
         except OSError as error:
-            raise DeviceUnavailable("no NVIDIA driver (libcuda.so.1) was found") from error
+            raise DeviceUnavailable(f"no NVIDIA driver ({library}) was found") from error
         device = ctypes.c_int()
         self._context = ctypes.c_void_p()
         self._call("cuInit", ctypes.c_uint(0))
