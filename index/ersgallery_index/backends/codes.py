@@ -58,7 +58,10 @@ class CodedProbes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodeBlock:
-    """Rows start..stop-1 of a segment in codes. margins (n,): |q| e of each row; lowest, highest: of their ERS."""
+    """Rows start..stop-1 of a segment in codes. margins (n,): |q| e of each row; lowest, highest: of their ERS.
+
+    alive (n,): which of them were when they were coded.
+    """
 
     start: int
     stop: int
@@ -66,9 +69,10 @@ class CodeBlock:
     margins: NDArray[np.float32]
     lowest: float
     highest: float
+    alive: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, start: int, vectors: FloatRows, ers: Scores) -> "CodeBlock":
+    def of(cls, start: int, vectors: FloatRows, ers: Scores, alive: NDArray[np.bool_]) -> "CodeBlock":
         """Code the rows of a segment from `start` on."""
         codes, scales, losses = _coded(vectors)
         margins = (losses * _LENGTH + _ROUNDING).astype(np.float32)
@@ -79,6 +83,7 @@ class CodeBlock:
             margins=np.nextafter(margins, np.float32(np.inf)),
             lowest=float(ers.min()),
             highest=float(ers.max()),
+            alive=alive,
         )
 
     def look(self, probes: CodedProbes, hidden: NDArray[np.bool_] | None) -> FloatRows:

@@ -12,15 +12,16 @@ from ersgallery_index.backends.coder import Coder
 from ersgallery_index.backends.exact_search import Request, search_exactly
 from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import Backend
-from ersgallery_index.backends.segments import Part, Rows, Segment, Window, unpack_locations
+from ersgallery_index.backends.rows import Rows, Window, checked_rows
+from ersgallery_index.backends.segments import Part, Segment, unpack_locations
 from ersgallery_index.backends.widths import Tuning, first_widths
 from ersgallery_index.embeddings import require_unit_rows
 from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
 from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Scores, Side, Snapshot
 
-_QUIET_S = 0.5
-"""After so long without a change, rows that do not fill a block are coded as well."""
+_STUCK_S, _QUIET_S = 1.0, 0.5
+"""When rows that found no room are moved again, and when rows that do not fill a block are coded."""
 
 _HANDED_OVER_AT_ONCE = 16_384
 _MOVED_AT_ONCE = 32_768
@@ -53,6 +54,8 @@ class ExactIndex:
         self._coder = Coder(backend.code_rows) if backend.code_rows else None
         self._row_kind = IndexKind.EXACT
         self._present_kind = IndexKind.EXACT
+        self._stuck_until_s = -math.inf
+        """When rows that found no room are tried again, unless something changes before."""
         self._changed_s: float | None = None
         """When rows changed last; None: all that can have codes is being coded."""
 
@@ -89,7 +92,7 @@ class ExactIndex:
     def capacity(self) -> int | None:
         """How many faces fit, those that are there included; None: nobody knows."""
         free = self._backend.free_rows(self._dimension, self._row_kind)
-        return None if free is None else self._passing.alive + self._below.alive + free
+        return None if free is None else self.count() + free
 
     @property
     def device(self) -> str:
@@ -114,7 +117,7 @@ class ExactIndex:
         if revision <= self._revision:
             return
         try:
-            self._add(_checked(self._dimension, Rows(ids, subject_ids, ers, vectors)), removed_ids)
+            self._add(checked_rows(self._dimension, Rows(ids, subject_ids, ers, vectors)), removed_ids)
         finally:
             self._backend.redeem(len(ids), self._dimension, self._row_kind)
         self._follow()
@@ -129,7 +132,7 @@ class ExactIndex:
             raise ValueError("only an empty index can be restored")
         found: list[tuple[Ids, Ids, Ids]] = []
         for part in parts:
-            rows = _checked(self._dimension, Rows(part.face_ids, part.subject_ids, part.ers, part.vectors))
+            rows = checked_rows(self._dimension, Rows(part.face_ids, part.subject_ids, part.ers, part.vectors))
             self._backend.require_room(len(rows), self._dimension)
             found.append((rows.face_ids.copy(), rows.subject_ids.copy(), self._write(rows)))
             self._follow()
@@ -182,6 +185,7 @@ class ExactIndex:
             raise InvalidPolicy("gate", "must lie in 0..1")
         if gate != self._gate:
             self._gate = gate
+            self._stuck_until_s = -math.inf
             self._sorted = not self._segments()
 
     def tidy(self) -> bool:
@@ -193,7 +197,7 @@ class ExactIndex:
         for piece in (self._tidy_rows, self._tidy_kinds):
             try:
                 done = piece()
-            except DeviceFull:  # it stays as it is, and the next mutation makes another attempt
+            except DeviceFull:
                 continue
             if done:
                 self._follow()
@@ -259,6 +263,7 @@ class ExactIndex:
     def _follow(self, *, tail: bool = False) -> None:
         """Keep codes, or rows on a device, as the kind asks, which for AUTO depends on how many faces there are."""
         self._changed_s = None if tail else time.monotonic()
+        self._stuck_until_s = -math.inf
         if self._coder:
             codes = self._fast(self._tuning.fast_from, now=self._coder.codes)
             sketches = self._kind is IndexKind.APPROXIMATE
@@ -277,8 +282,7 @@ class ExactIndex:
     def _fast(self, from_faces: int, *, now: bool) -> bool:
         if self._kind is not IndexKind.AUTO:
             return self._kind is not IndexKind.EXACT
-        # Half of it once it is fast, so that a gallery at the limit does not waver.
-        return self._passing.alive + self._below.alive >= from_faces // (2 if now else 1)
+        return self.count() >= from_faces // (2 if now else 1)  # a gallery at the limit must not waver
 
     def _admitted(self, window: Window, segments: list[Segment]) -> int:
         return sum(int(np.count_nonzero(part.alive & window.admits(part.rows.ers))) for part in segments)
@@ -320,6 +324,8 @@ class ExactIndex:
 
     def _tidy_rows(self) -> bool:
         """Move rows of one segment; return whether there were any to move."""
+        if time.monotonic() < self._stuck_until_s:
+            return False
         segment = self._next_misplaced() or self._next_sparse()
         if segment:
             self._empty(*segment)
@@ -363,9 +369,18 @@ class ExactIndex:
     def _empty(self, segment: Segment, positions: NDArray[np.intp]) -> None:
         """Write rows of a segment elsewhere and bury them there; a segment without living rows is dropped."""
         rows = segment.rows.take(positions)
-        self._lookup.place(rows.face_ids, self._write(rows))
+        both = (self._passing, self._below)
+        was_open = [part for part in both if part.set_aside(segment)]
+        try:
+            locations = self._write(rows)
+        except DeviceFull:
+            self._stuck_until_s = time.monotonic() + _STUCK_S
+            for part in was_open:
+                part.reopen(segment)
+            raise
+        self._lookup.place(rows.face_ids, locations)
         segment.bury(positions)
-        for part in (self._passing, self._below):
+        for part in both:
             if segment.buried == segment.size and segment.number in part.segments:
                 part.drop(segment)
 
@@ -383,21 +398,3 @@ class ExactIndex:
     def _as_snapshot(self, rows: Rows) -> Snapshot:
         ordered = rows.take(np.argsort(rows.face_ids))
         return Snapshot(ordered.face_ids, ordered.subject_ids, ordered.ers, ordered.vectors, revision=self._revision)
-
-
-def _checked(dimension: int, rows: Rows) -> Rows:
-    """Return rows in the types of the columns, or raise as apply does."""
-    checked = Rows(
-        np.asarray(rows.face_ids, dtype=np.int64),
-        np.asarray(rows.subject_ids, dtype=np.int64),
-        np.asarray(rows.ers, dtype=np.float64),
-        np.asarray(rows.vectors, dtype=np.float32),
-    )
-    require_unit_rows(checked.vectors, dimension)
-    if not len(checked.face_ids) == len(checked.subject_ids) == len(checked.ers) == len(checked.vectors):
-        raise ValueError("ids, subject ids, ERS and vectors must be equally many")
-    if (np.diff(np.sort(checked.face_ids)) == 0).any():
-        raise ValueError("a face id is given twice")
-    if not ((checked.ers >= 0.0) & (checked.ers <= 1.0)).all():
-        raise ValueError("an ERS lies outside 0..1")
-    return checked

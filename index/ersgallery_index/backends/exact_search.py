@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_index.backends.proposals import Proposals
+from ersgallery_index.backends.rows import Window
 from ersgallery_index.backends.scan import propose
-from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.segments import Segment
 from ersgallery_index.backends.widths import Widths
 from ersgallery_index.hits import Found, best_of, by_probe, kth_scores
 from ersgallery_index.interface import By, FloatRows, Ids, Scores
@@ -69,7 +70,9 @@ def _decide(segments: Sequence[Segment], probes: FloatRows, request: Request, pr
 
     A row whose bound lies below the k-th best by more than the bounds' own error is out before it is scored exactly.
     """
-    proposed = [(segment, *proposals.of_segment(place)) for place, segment in enumerate(segments)]
+    proposed = [
+        (segments[place], owners, columns, positions) for place, owners, columns, positions in proposals.by_segment()
+    ]
     names = np.full(proposals.rows.shape, -1, dtype=np.int64)
     if request.by is By.SUBJECT:
         for segment, owners, columns, positions in proposed:
@@ -129,7 +132,20 @@ def _scan(segments: Sequence[Segment], probes: FloatRows, request: Request, best
         for start in range(0, len(eligible), _SCAN_ROWS):
             block = eligible[start : start + _SCAN_ROWS]
             floor = kth_scores(best, len(probes), request.k) - error
-            owners, columns = np.nonzero(probes @ rows.vectors[block].T >= floor[:, None])
+            scores = probes @ rows.vectors[block].T
+            near = scores >= floor[:, None]
+            if request.by is By.SUBJECT:
+                near &= scores >= _best_of_own(scores, rows.subject_ids[block]) - np.float32(2.1 * error)
+            owners, columns = np.nonzero(near)
             found = _score(segment, probes, owners, block[columns])
             best = best_of(Found.concatenate([best, found]), request.k, request.by)
+    return best
+
+
+def _best_of_own(scores: NDArray[np.float32], subject_ids: Ids) -> NDArray[np.float32]:
+    """Return for every row the best score of its subject (q, n): no other row of a subject can count."""
+    _, own = np.unique(subject_ids, return_inverse=True)
+    order = np.argsort(own, kind="stable")
+    starts = np.searchsorted(own[order], np.arange(own.max() + 1))
+    best: NDArray[np.float32] = np.maximum.reduceat(scores[:, order], starts, axis=1)[:, own]
     return best

@@ -34,6 +34,8 @@ def int8_product(codes: Codes, scales: NDArray[np.float32]) -> Product:
     options.enable_cpu_mem_arena = False  # an arena for each block of rows would hold on to each block's largest batch
     options.log_severity_level = 3
     session = runtime.InferenceSession(_model(codes, scales), options, providers=["CPUExecutionProvider"])
+    if hasattr(session, "_model_bytes"):
+        session._model_bytes = None  # noqa: SLF001 - it would hold the codes a second time, for building it again
 
     def product(probes: ProbeCodes, scale: np.float32, bias: NDArray[np.float32]) -> FloatRows:
         (scores,) = session.run(None, {"probes": probes, "scale": np.asarray(scale), "bias": bias})

@@ -119,5 +119,9 @@ class Lookup:
             self._drop_forgotten_pairs()
 
     def _drop_forgotten_pairs(self) -> None:
-        kept = self.locate(self._pair_faces) != NOWHERE
-        self._pair_subjects, self._pair_faces = self._pair_subjects[kept], self._pair_faces[kept]
+        """Drop the pairs of faces that are nowhere, and all but one of equal ones, as a replaced face leaves them."""
+        order = np.lexsort((self._pair_faces, self._pair_subjects))
+        subjects, faces = self._pair_subjects[order], self._pair_faces[order]
+        first = np.diff(subjects, prepend=-1).astype(np.bool_) | np.diff(faces, prepend=-1).astype(np.bool_)
+        kept = first & (self.locate(faces) != NOWHERE)
+        self._pair_subjects, self._pair_faces = subjects[kept], faces[kept]

@@ -4,7 +4,8 @@ A bound is never below the real score. So whatever computed it - float32 product
 decision that follows can be exact.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -50,14 +51,22 @@ class Proposals:
             np.maximum(ceiling, next_best),
         )
 
-    def sure(self) -> Self:
-        """Return the same rows as if no other could be better."""
-        return type(self)(self.bounds, self.rows, np.full(len(self.bounds), -np.inf))
+    def sure_of(self, fewest: int) -> Self:
+        """Return the same rows as if no other could be better, where there are as many as this."""
+        enough = (self.bounds > -np.inf).sum(axis=1) >= fewest
+        return type(self)(self.bounds, self.rows, np.where(enough, -np.inf, np.inf))
 
-    def of_segment(self, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Ids]:
-        """Return probe, column and position of the rows that are proposed from the segment at this place."""
-        owners, columns = np.nonzero((self.rows >> _PLACE_SHIFT == place) & (self.bounds > -np.inf))
-        return owners, columns, self.rows[owners, columns] & ((1 << _PLACE_SHIFT) - 1)
+    def by_segment(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp], Ids]]:
+        """Return for each segment of which rows are proposed its place, and their probes, columns and positions."""
+        owners, columns = np.nonzero(self.bounds > -np.inf)
+        rows = self.rows[owners, columns]
+        order = np.argsort(rows, kind="stable")
+        owners, columns, rows = owners[order], columns[order], rows[order]
+        places = rows >> _PLACE_SHIFT
+        starts = np.flatnonzero(np.diff(places, prepend=-1)).tolist()
+        for start, stop in itertools.pairwise([*starts, len(rows)]):
+            some = slice(start, stop)
+            yield int(places[start]), owners[some], columns[some], rows[some] & ((1 << _PLACE_SHIFT) - 1)
 
 
 def row_number(place: int, position: int) -> int:

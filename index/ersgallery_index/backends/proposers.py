@@ -23,6 +23,8 @@ from ersgallery_index.sums import score_error
 _SPARE_BYTES = 256 << 20
 """Left free for batches under way and for the rest of the process."""
 
+_FEWEST_IN_FILE = 2048
+
 _FACE_BYTES = 80
 """What a face takes beside its vector: ids, ERS and where it is."""
 
@@ -185,8 +187,10 @@ class CpuBackend:
         return min(self._segment_rows, _RUN_ROWS)
 
     def segment_rows(self, present: int, wanted: int, dimension: int, kind: IndexKind) -> int:  # noqa: ARG002  (the protocol's)
-        """Return the same for all."""
-        return self._segment_rows
+        """Return the same for all in memory, whose pages are free until written; files begin small."""
+        if self._rows_folder is None:
+            return self._segment_rows
+        return min(self._segment_rows, max(_FEWEST_IN_FILE, present, wanted))
 
     def small_rows(self, present: int) -> int:  # noqa: ARG002  (the protocol's)
         """Return none: all segments are of one size."""
@@ -208,7 +212,9 @@ class CpuBackend:
         codes = dimension + _CODE_BYTES if self.code_rows else 0
         if self._rows_folder is None:
             return max(0, free - _SPARE_BYTES) // (row + codes + _FACE_BYTES)
-        on_disk = shutil.disk_usage(self._rows_folder).free // row
+        # Files are taken a segment at a time, and each side of a gate may need one.
+        disk = shutil.disk_usage(self._rows_folder).free - 2 * self._segment_rows * row
+        on_disk = max(0, disk) // row
         return min(on_disk, max(0, free - _SPARE_BYTES) // (codes + _FACE_BYTES))
 
     def promise(self, rows: int, dimension: int, kind: IndexKind) -> None:

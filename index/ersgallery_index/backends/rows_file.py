@@ -25,6 +25,6 @@ def rows_on_disk(folder: Path, rows: int, dimension: int) -> FloatRows:
             os.posix_fallocate(file.fileno(), 0, size)
             mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
-            raise DeviceFull(f"{folder} has no room for {size >> 20} MiB of rows: {error.strerror}") from error
+            raise DeviceFull(f"{folder} cannot take {size >> 20} MiB of rows: {error.strerror}") from error
     mapped.madvise(mmap.MADV_RANDOM)  # re-scoring reads single rows, and what surrounds them is of no use
     return np.frombuffer(mapped, dtype=np.float32).reshape(rows, dimension)

@@ -11,7 +11,8 @@ from ersgallery_index.backends.codes import CodeBlock, CodedProbes
 from ersgallery_index.backends.faiss_library import TopRows, use_one_thread
 from ersgallery_index.backends.proposals import Proposals, row_number
 from ersgallery_index.backends.proposers import Device
-from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.rows import Window
+from ersgallery_index.backends.segments import Segment
 from ersgallery_index.backends.sketches import Sketch
 from ersgallery_index.backends.widths import Widths
 from ersgallery_index.backends.workers import run_all, worker_count
@@ -60,9 +61,10 @@ def _runs(place: int, segment: Segment, probes: int, *, sketched: bool) -> Itera
     if sketched and segment.sketch:
         yield _Run(place, segment, 0, segment.size, sketch=segment.sketch)
         return
-    for block in segment.blocks:
+    blocks = segment.blocks  # read once: the coder may give another one at any moment
+    for block in blocks:
         yield _Run(place, segment, block.start, block.stop, block)
-    for rows in segment.bare_runs(probes):
+    for rows in segment.bare_runs(blocks, probes):
         yield _Run(place, segment, rows.start, rows.stop)
 
 
@@ -102,7 +104,9 @@ def _look_at(
     parts = [_bare(run, probes, window, widths.bare) for run in runs if not (run.block or run.sketch)]
     sketches = [_sketched(run, run.sketch, probes, widths.sketched) for run in runs if run.sketch]
     if sketches:
-        parts.append(_tightened(Proposals.together(sketches, widths.sketched).sure(), probes, segments))
+        living = sum(run.segment.size - run.segment.buried for run in runs if run.sketch)
+        best = Proposals.together(sketches, widths.sketched).sure_of(min(widths.kept, living))
+        parts.append(_tightened(best, probes, segments))
     blocks = [(run, run.block) for run in runs if run.block]
     if blocks and coded:
         parts.append(_tightened(_coded(blocks, coded, window, widths.kept), probes, segments))
@@ -153,8 +157,8 @@ def _bare(run: _Run, probes: FloatRows, window: Window, width: int) -> Proposals
 def _tightened(found: Proposals, probes: FloatRows, segments: dict[int, Segment]) -> Proposals:
     """Return the same rows with bounds as good as float32."""
     bounds = np.full(found.rows.shape, -np.inf)
-    for place, segment in segments.items():
-        owners, columns, positions = found.of_segment(place)
+    for place, owners, columns, positions in found.by_segment():
+        segment = segments[place]
         for start in range(0, len(owners), _TIGHTEN_ROWS):
             some = slice(start, start + _TIGHTEN_ROWS)
             scores = np.einsum("nd,nd->n", segment.rows.vectors[positions[some]], probes[owners[some]])

@@ -1,68 +1,21 @@
 """The rows of an index on the host: fixed-size segments that are appended to, with tombstones."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_index.backends.codes import CodeBlock
 from ersgallery_index.backends.proposers import Backend, Proposer
-from ersgallery_index.backends.sketches import Sketch, can_sketch
-from ersgallery_index.interface import FloatRows, Ids, IndexKind, Scores
+from ersgallery_index.backends.rows import Rows
+from ersgallery_index.backends.sketches import Sketch, Sketcher, can_sketch
+from ersgallery_index.interface import Ids, IndexKind
 
 _TAIL_SHARE = 8
 """Rows that do not fill a block yet are coded in blocks of this share, so that few are left without codes."""
 
 _LOCATION_SHIFT = 32
 """A location is a segment's number and a position in it, packed into one int64."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Faces in columns: ids (n,), ers (n,), vectors (n, d)."""
-
-    face_ids: Ids
-    subject_ids: Ids
-    ers: Scores
-    vectors: FloatRows
-
-    def __len__(self) -> int:
-        return len(self.face_ids)
-
-    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
-        """Return the chosen rows."""
-        return type(self)(self.face_ids[rows], self.subject_ids[rows], self.ers[rows], self.vectors[rows])
-
-    @classmethod
-    def empty(cls, dimension: int) -> Self:
-        """Return no rows."""
-        ids = np.zeros(0, dtype=np.int64)
-        return cls(ids, ids, np.zeros(0), np.zeros((0, dimension), dtype=np.float32))
-
-    @classmethod
-    def concatenate(cls, parts: list[Self], dimension: int) -> Self:
-        """Return the rows of all parts."""
-        parts = [cls.empty(dimension), *parts]
-        return cls(
-            np.concatenate([part.face_ids for part in parts]),
-            np.concatenate([part.subject_ids for part in parts]),
-            np.concatenate([part.ers for part in parts]),
-            np.concatenate([part.vectors for part in parts]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which rows a search may see: lowest <= ERS < below."""
-
-    lowest: float
-    below: float
-
-    def admits(self, ers: Scores) -> NDArray[np.bool_]:
-        """Return which ERS lie in the window."""
-        return (ers >= self.lowest) & (ers < self.below)
 
 
 class Segment:
@@ -87,6 +40,8 @@ class Segment:
         self._alive = np.zeros(capacity, dtype=np.bool_)
         self._blocks: dict[int, CodeBlock] = {}
         self.sketch: Sketch | None = None
+        self._sketched = self._alive
+        """Which rows were alive when they were sketched."""
         self.number = number
         self._backend = backend
         self._dimension = dimension
@@ -114,11 +69,11 @@ class Segment:
         """How far a proposed score can be from the real one."""
         return self.proposer.error(self._dimension)
 
-    def bare_runs(self, probes: int = 1) -> Iterator[slice]:
-        """Return the runs of rows that have no codes, in pieces that one worker takes for so many probes."""
+    def bare_runs(self, blocks: Sequence[CodeBlock], probes: int = 1) -> Iterator[slice]:
+        """Return the runs of rows outside of these blocks, in pieces that one worker takes for so many probes."""
         rows = self._backend.run_rows(probes, self._dimension)
         start = 0
-        for block in self.blocks:
+        for block in blocks:
             yield from _pieces(start, block.start, rows)
             start = block.stop
         yield from _pieces(start, self.size, rows)
@@ -147,32 +102,48 @@ class Segment:
         return (self.number << _LOCATION_SHIFT) | positions
 
     def uncoded(self, block_rows: int, *, tail: bool) -> list[slice]:
-        """Return the full blocks that have no codes, and with `tail` smaller ones of the rows behind them."""
+        """Return the full blocks that have no codes.
+
+        With `tail` also those that still code rows which were wiped since, and smaller ones of the rows behind them.
+        """
         full = self.size - self.size % block_rows
         wanted = [slice(start, start + block_rows) for start in range(0, full, block_rows)]
         if tail:
             small = max(1, block_rows // _TAIL_SHARE)
             wanted += [slice(start, start + small) for start in range(full, self.size - small + 1, small)]
         blocks = self._blocks
-        return [rows for rows in wanted if rows.start not in blocks or blocks[rows.start].stop < rows.stop]
+        missing = [rows for rows in wanted if rows.start not in blocks or blocks[rows.start].stop < rows.stop]
+        coded = [(slice(block.start, block.stop), block.alive) for block in blocks.values() if tail]
+        return missing + [rows for rows, alive in coded if self._is_wiped(rows, alive)]
+
+    def _is_wiped(self, rows: slice, alive: NDArray[np.bool_]) -> bool:
+        """Tell whether rows were wiped that were alive then."""
+        return bool((alive & ~self._alive[rows]).any())
 
     def coded(self, rows: slice) -> CodeBlock:
         """Return written rows in codes; any thread may ask, for rows that were written are only ever wiped."""
+        alive = self._alive[rows].copy()  # first: rows that are wiped from here on are coded again
         part = self._columns.take(rows)
-        return CodeBlock.of(rows.start, part.vectors, part.ers)
+        return CodeBlock.of(rows.start, part.vectors, part.ers, alive)
 
     def take_codes(self, block: CodeBlock) -> None:
         """Search these rows by their codes from now on; one thread at a time may give them, while others search."""
         blocks = self._blocks.values()
-        if any(other.start <= block.start and block.stop <= other.stop for other in blocks):
+        if any(other.start <= block.start and block.stop < other.stop for other in blocks):
             return
         kept = {other.start: other for other in blocks if other.stop <= block.start or block.stop <= other.start}
         self._blocks = kept | {block.start: block}
 
-    @property
-    def can_have_sketch(self) -> bool:
-        """Tell whether the segment is full, and has no sketch yet."""
-        return self.sketch is None and self.room == 0 and can_sketch(self.size, self._columns.vectors.shape[1])
+    def lacks_sketch(self, *, tail: bool) -> bool:
+        """Tell whether the segment is full and has no sketch, or with `tail` one of rows that were wiped since."""
+        if self.room or not can_sketch(self.size, self._dimension):
+            return False
+        return self.sketch is None or (tail and self._is_wiped(slice(None), self._sketched))
+
+    def sketched(self, sketcher: Sketcher) -> Sketch:
+        """Return a full segment's sketch; any thread may ask."""
+        self._sketched = self._alive.copy()
+        return sketcher.sketch(self._columns.vectors)
 
     def take_sketch(self, sketch: Sketch) -> None:
         """Let searches that may be approximate use this sketch; any thread may give it."""
@@ -206,7 +177,7 @@ class Segment:
             self.proposer, self._successor = self._successor, None
 
     def bury(self, positions: NDArray[np.intp]) -> None:
-        """Mark rows as removed, and wipe their vectors so that a deleted face is gone from all memory at once."""
+        """Mark rows as removed, and wipe their vectors here and on a device; codes of them are made again later."""
         self._alive[positions] = False
         self._columns.vectors[positions] = 0.0
         self.proposer.wipe(positions)
@@ -240,33 +211,46 @@ class Part:
         """Write rows behind the others and return their locations; all of them or, when a device is full, none."""
         written: list[tuple[Segment, Ids]] = []
         start = 0
+        before = self._open
+        targets = self._with_room(len(rows))
         try:
-            while start < len(rows):
-                segment = self._segment_with_room(len(rows) - start)
+            for segment in targets:
                 chunk = rows.take(slice(start, start + segment.room))
                 written.append((segment, segment.append(chunk)))
                 start += len(chunk)
         except BaseException:
             for segment, locations in written:
                 segment.bury(unpack_locations(locations)[1])
+            for segment in targets:
+                if segment.size == 0:
+                    self.drop(segment)
+            self._open = self._open or before
             raise
         return np.concatenate([np.zeros(0, dtype=np.int64), *(locations for _, locations in written)])
 
     def sparse(self, share: float) -> list[Segment]:
-        """Return the segments to be emptied; nothing is appended to them any more.
+        """Return the segments to be emptied.
 
         These are the ones of which more than this share is buried, and full ones that are too small to be worth a call
         of their own, where they fit into the one that has room.
         """
         small = self._backend.small_rows(sum(segment.size for segment in self.segments.values()))
-        found = [
+        return [
             segment
             for segment in self.segments.values()
             if segment.buried > share * segment.size or (segment.size < small and self._can_take(segment))
         ]
-        if self._open in found:
+
+    def set_aside(self, segment: Segment) -> bool:
+        """Append nothing more to a segment; return whether it was the one with room."""
+        was_open = self._open is segment
+        if was_open:
             self._open = None
-        return found
+        return was_open
+
+    def reopen(self, segment: Segment) -> None:
+        """Append to a segment again that was set aside."""
+        self._open = segment
 
     def _can_take(self, segment: Segment) -> bool:
         """Tell whether the segment with room takes all of another, smaller one: after that there is one less."""
@@ -281,13 +265,19 @@ class Part:
         if self._open is segment:
             self._open = None
 
-    def _segment_with_room(self, wanted: int) -> Segment:
-        if self._open is None or self._open.room == 0:
-            present = sum(segment.size for segment in self.segments.values())
-            rows = self._backend.segment_rows(present, wanted, self._dimension, self.kind)
-            self._open = Segment(next(self._numbers), self._backend, self._dimension, rows, self.kind)
-            self.segments[self._open.number] = self._open
-        return self._open
+    def _with_room(self, wanted: int) -> list[Segment]:
+        """Return segments with room for so many rows, new ones last. Raises DeviceFull, and then there is none."""
+        found = [self._open] if self._open and self._open.room else []
+        room = sum(segment.room for segment in found)
+        present = sum(segment.size for segment in self.segments.values())
+        opened: list[Segment] = []
+        while room < wanted:
+            rows = self._backend.segment_rows(present + room, wanted - room, self._dimension, self.kind)
+            opened.append(Segment(next(self._numbers), self._backend, self._dimension, rows, self.kind))
+            room += rows
+        for segment in opened:
+            self._open = self.segments[segment.number] = segment
+        return found + opened
 
 
 def unpack_locations(locations: Ids) -> tuple[Ids, Ids]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ersgallery_index.backends.segments import Segment, Window
+from ersgallery_index.backends.rows import Window
+from ersgallery_index.backends.segments import Segment
 from ersgallery_index.backends.sketches import PROBES_AT_MOST
 
 _SKETCHED_FOR_EACH, _SKETCHED = 8, 560
@@ -54,7 +55,7 @@ def first_widths(
     no window, can be used.
     """
     plain = k + tuning.slack
-    total = sum(run.stop - run.start for segment in segments for run in segment.bare_runs())
+    total = sum(run.stop - run.start for segment in segments for run in segment.bare_runs(segment.blocks))
     bare = math.ceil(plain * total / max(1, sum(_admitted(each, window, all_alive=all_alive) for each in segments)))
     if not any(segment.blocks for segment in segments):
         return Widths(max(plain, min(bare, widest)), bare)
@@ -69,6 +70,6 @@ def _admitted(segment: Segment, window: Window, *, all_alive: bool) -> int:
     if all_alive and not segment.blocks:
         return segment.size - segment.buried
     seen = 0
-    for run in segment.bare_runs():
+    for run in segment.bare_runs(segment.blocks):
         seen += int(np.count_nonzero(segment.alive[run] & window.admits(segment.rows.ers[run])))
     return seen

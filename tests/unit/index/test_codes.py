@@ -1,15 +1,24 @@
 """Codes never promise less than a row's real score, and an index gets and loses them behind its searches."""
 
+import os
+import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ersgallery_index import By
+from ersgallery_index.backends.coder import Coder, _thread
 from ersgallery_index.backends.codes import CodeBlock, CodedProbes
 from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.int8_library import int8_product, int8_works
+from ersgallery_index.backends.memory import give_memory_back
 from ersgallery_index.backends.proposals import Proposals
 from ersgallery_index.backends.proposers import CpuBackend
+from ersgallery_index.backends.rows import Rows
+from ersgallery_index.backends.segments import Segment
 from ersgallery_index.backends.widths import Tuning
 from ersgallery_index.interface import FloatRows, IndexKind
 from ersgallery_index.sums import row_dots
@@ -19,6 +28,10 @@ from tests.support.indexes import ask, put, rows_of, unit_rows
 
 def exact_scores(probes: FloatRows, rows: FloatRows) -> FloatRows:
     return np.array([row_dots(rows.astype(np.float64), probe.astype(np.float64)) for probe in probes])
+
+
+def block_of(rows: FloatRows) -> CodeBlock:
+    return CodeBlock.of(0, rows, np.ones(len(rows)), np.ones(len(rows), np.bool_))
 
 
 def awkward_rows(dimension: int) -> FloatRows:
@@ -36,17 +49,17 @@ def test_a_bound_is_never_below_the_score_and_close_to_it_for_spread_rows(dimens
     rows = awkward_rows(dimension)
     for probes in (rows[:60], rows[60:-3], rows[:1]):
         coded = CodedProbes.of(probes)
-        bounds = coded.as_bounds(CodeBlock.of(0, rows, np.ones(len(rows))).look(coded, None))
+        bounds = coded.as_bounds(block_of(rows).look(coded, None))
         assert (bounds >= exact_scores(probes, rows)).all()
     coded = CodedProbes.of(rows[:60])
-    bounds = coded.as_bounds(CodeBlock.of(0, rows[:60], np.ones(60)).look(coded, None))
+    bounds = coded.as_bounds(block_of(rows[:60]).look(coded, None))
     assert np.abs(bounds - exact_scores(rows[:60], rows[:60])).max() < 0.05
 
 
 def test_hidden_rows_have_no_bound() -> None:
     rows = unit_rows(np.eye(4))
     hidden = np.array([True, False, True, False])
-    bounds = CodeBlock.of(0, rows, np.ones(4)).look(CodedProbes.of(rows), hidden)
+    bounds = block_of(rows).look(CodedProbes.of(rows), hidden)
     assert np.isneginf(bounds[:, hidden]).all()
     assert np.isfinite(bounds[:, ~hidden]).all()
 
@@ -89,6 +102,101 @@ def test_every_kind_gives_the_same_answer_also_while_codes_are_being_made() -> N
     index.settle()
     assert index.coded == 1000
     assert ask(index, probes, k=5).scores.tolist() == wanted.scores.tolist()
+
+
+def test_a_block_that_is_coded_while_a_search_looks_hides_no_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = unit_rows(np.random.default_rng(3).standard_normal((128, 32)))
+    index = filled(rows, IndexKind.FAST)
+    index.settle()
+    (segment, *_) = index._segments()
+    held = segment._blocks
+    segment._blocks = {}
+    real = Segment.bare_runs
+
+    def late(self: Segment, *arguments: Any) -> Iterator[slice]:
+        self._blocks = held if self is segment else self._blocks
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Segment, "bare_runs", late)
+    for row in range(0, 60, 7):
+        segment._blocks = {}
+        assert rows_of(ask(index, rows[row : row + 1], k=1, by=By.FACE)) == [(row // 2, row)]
+
+
+def test_codes_of_removed_rows_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = unit_rows(np.random.default_rng(3).standard_normal((200, 32)))
+    index = filled(rows, IndexKind.FAST)
+    index.settle()
+    put(index, [], [], removed=[7])
+    (block, *_) = index._segments()[0].blocks
+    assert abs(kept_score(block, rows[7:8], 7) - 1.0) < 0.05
+    later = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    index.tidy()
+    index.settle()
+    (block, *_) = index._segments()[0].blocks
+    assert abs(kept_score(block, rows[7:8], 7)) < 0.05
+
+
+def kept_score(block: CodeBlock, probe: FloatRows, row: int) -> float:
+    """Return what the codes of a block make of a probe and a row."""
+    coded = CodedProbes.of(probe)
+    return float(coded.as_bounds(block.look(coded, None))[0, row])
+
+
+def test_codes_that_cannot_be_made_are_reported_and_change_no_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = unit_rows(np.random.default_rng(3).standard_normal((100, 32)))
+    with monkeypatch.context() as broken:
+        broken.setattr(CodeBlock, "of", lambda *_: 1 / 0)
+        index = filled(rows, IndexKind.FAST)
+        index.settle()
+    assert "could not be coded" in caplog.text
+    assert (index.coded, index._coder and index._coder._under_way) == (0, {})
+    assert rows_of(ask(index, rows[3:4], k=1, by=By.FACE)) == [(1, 3)]
+    put(index, [(500, 1, 1.0)], rows[:1])
+    index.settle()
+    assert index.coded == 96
+
+
+def hold(gate: threading.Event) -> None:
+    assert gate.wait(10)
+
+
+def test_nothing_is_remembered_of_segments_that_are_gone_before_they_are_coded() -> None:
+    coder = Coder(block_rows=4)
+    gate = threading.Event()
+    _thread().submit(lambda: hold(gate))
+    segments = [Segment(number, CpuBackend(16), 4, 16) for number in range(20)]
+    for segment in segments:
+        some = np.arange(16)
+        segment.append(Rows(some, some, np.ones(16), unit_rows(np.ones((16, 4)))))
+    coder.follow(segments, codes=True, sketches=False)
+    assert len(coder._under_way) == 80
+    del segments, segment
+    gate.set()
+    coder.finish()
+    assert coder._under_way == {}
+
+
+def test_codes_take_the_memory_that_they_were_promised() -> None:
+    random = np.random.default_rng(0)
+    give_memory_back()
+    blocks = []
+    before = resident_bytes()
+    for start in range(24):
+        rows = unit_rows(random.standard_normal((4096, 256)))
+        blocks.append(CodeBlock.of(start, rows, np.ones(4096), np.ones(4096, np.bool_)))
+    give_memory_back()
+    for_each = (resident_bytes() - before) / (24 * 4096)
+    assert for_each < 1.3 * 256
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_row_that_is_removed_after_it_was_coded_is_not_found() -> None:

@@ -1,6 +1,7 @@
 """Rows in files are searched as rows in memory are, and leave nothing behind."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,29 @@ def test_rows_on_disk_take_their_space_at_once(tmp_path: Path) -> None:
     assert rows.sum() == 512 << 14
 
 
+def test_room_on_disk_is_counted_in_whole_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = CpuBackend(rows_folder=tmp_path)
+    segment = 32768 * 512 * 4
+    for free, rows in ((2 * segment - 1, 0), (2 * segment + 2048 * 10, 10)):
+        usage = (1 << 40, 0, free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: shutil._ntuple_diskusage(*usage))
+        assert backend.free_rows(512) == rows
+
+
+def test_a_small_gallery_takes_little_of_the_disk(tmp_path: Path) -> None:
+    before = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    index = ExactIndex(512, CpuBackend(rows_folder=tmp_path))
+    put(index, [(1, 1, 1.0)], unit_rows([[1.0] * 512]))
+    taken = before - os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    assert taken < 40 << 20  # others write to this disk too
+
+
 def test_a_full_disk_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_file: int, _start: int, _size: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(DeviceFull, match="no room for 1 MiB of rows: No space left on device"):
+    with pytest.raises(DeviceFull, match="cannot take 1 MiB of rows: No space left on device"):
         rows_on_disk(tmp_path, 512, 512)
 
 

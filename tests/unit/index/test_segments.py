@@ -8,7 +8,8 @@ from ersgallery_index import DeviceFull
 from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import CpuBackend, Proposer
-from ersgallery_index.backends.segments import Part, Rows, Segment
+from ersgallery_index.backends.rows import Rows
+from ersgallery_index.backends.segments import Part, Segment
 from ersgallery_index.interface import IndexKind
 
 from tests.support.indexes import AddOnlyBackend, ask, put, rows_of, small_index, tidied, unit_rows
@@ -127,3 +128,30 @@ def test_a_compaction_that_finds_no_room_loses_no_face() -> None:
     put(index, [(9, 9, 1.0)], [[0, 1]])
     assert tidied(index) == 1
     assert sorted(face for _, face in rows_of(ask(index, [[1, 0]], k=9))) == [4, 5, 6, 7, 9]
+
+
+def test_replacing_faces_again_and_again_keeps_the_lookup_small() -> None:
+    lookup = Lookup(side_entries=8)
+    faces = np.arange(100, dtype=np.int64)
+    for round_ in range(200):
+        lookup.place(faces, faces + round_)
+        lookup.enlist(faces // 2, faces)
+    assert len(lookup._pair_faces) + len(lookup._new_faces) < 400
+    assert lookup.faces_of(3).tolist() == [6, 7]
+
+
+def test_a_move_that_finds_no_room_leaves_room_where_it_was() -> None:
+    backend = AddOnlyBackend(segment_rows=8)
+    index = small_index(2, backend)
+    put(index, [(face, face, 1.0) for face in range(6)], [[1, 0.1 * face] for face in range(6)])
+    backend.room = 0
+    index.set_gate(0.5)
+    index.set_gate(0.0)
+    put(index, [], [], removed=[0, 1, 2])
+    rooms = [segment.room for segment in index._segments()]
+    assert sum(rooms) > 0
+    assert not index.tidy()
+    assert [segment.room for segment in index._segments()] == rooms
+    backend.room = 1 << 40
+    put(index, [(8, 8, 1.0)], [[0, 1]])
+    assert sum(segment.room for segment in index._segments()) == sum(rooms) - 1

@@ -79,6 +79,19 @@ def test_removed_and_hidden_faces_are_not_found_by_sketches(
         assert all(face % 5 for face in hits.face_ids.tolist())
 
 
+def test_rows_that_were_removed_leave_no_probe_without_hits(faces: FloatRows) -> None:
+    near = unit_rows(faces[0] + 0.01 * faces[1:1001])
+    rows = np.concatenate([near, faces[2000:3096]])
+    index = ExactIndex(DIMENSION, CpuBackend(segment_rows=2096, code_rows=512))
+    put(index, [(i, i, 1.0) for i in range(len(rows))], rows)
+    index.set_kind(IndexKind.APPROXIMATE)
+    index.settle()
+    put(index, [], [], removed=list(range(700)))
+    put(index, [], [], removed=list(range(700, 1000)))
+    hits = index.search(faces[:1], np.zeros(1), 5, By.FACE)
+    assert len(hits.face_ids) == 5
+
+
 def test_sketches_are_given_up_with_the_kind(faces: FloatRows) -> None:
     index = ExactIndex(DIMENSION, CpuBackend(segment_rows=512, code_rows=256))
     put(index, [(i, i, 1.0) for i in range(1000)], faces[:1000])
