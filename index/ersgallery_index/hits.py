@@ -97,6 +97,19 @@ def slice_hits(hits: Hits, start: int, stop: int) -> Hits:
     return Hits(offsets - offsets[0], hits.face_ids[rows], hits.subject_ids[rows], hits.scores[rows], hits.ers[rows])
 
 
+def concatenate_hits(parts: Sequence[Hits]) -> Hits:
+    """Return the hits of the probes of all parts (at least one), in their order."""
+    starts = np.cumsum([0, *(part.offsets[-1] for part in parts)])
+    offsets = [part.offsets[1:] + start for part, start in zip(parts, starts[:-1], strict=True)]
+    return Hits(
+        np.concatenate([np.zeros(1, dtype=np.int64), *offsets]),
+        np.concatenate([part.face_ids for part in parts]),
+        np.concatenate([part.subject_ids for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.ers for part in parts]),
+    )
+
+
 def merge_hits(parts: Sequence[Hits], k: int, by: By) -> Hits:
     """Merge the answers of several indexes over disjoint faces to the same probes into one."""
     probes = len(parts[0].offsets) - 1

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ersgallery_index.hits import Found, by_probe, from_hits, slice_hits, to_hits
+from ersgallery_index.hits import Found, by_probe, concatenate_hits, from_hits, slice_hits, to_hits
 from ersgallery_index.interface import By, Hits, Side, VectorIndex
 from ersgallery_index.policy import Policy
 from ersgallery_index.representation import Representation
@@ -77,6 +77,19 @@ class Identifications:
             raw_ers=self.raw_ers[start:stop],
             hits=slice_hits(self.hits, start, stop),
             filtered=None if self.filtered is None else slice_hits(self.filtered, start, stop),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Return the answers to the probes of all parts (at least one), in their order."""
+        asked = any(part.filtered is not None for part in parts)
+        return cls(
+            decisions=np.concatenate([part.decisions for part in parts]),
+            reasons=np.concatenate([part.reasons for part in parts]),
+            ers=np.concatenate([part.ers for part in parts]),
+            raw_ers=np.concatenate([part.raw_ers for part in parts]),
+            hits=concatenate_hits([part.hits for part in parts]),
+            filtered=concatenate_hits([part.filtered or _no_hits(len(part)) for part in parts]) if asked else None,
         )
 
 
@@ -186,6 +199,10 @@ def _best_two(found: Found, probes: int) -> tuple[Float64, Float64]:
 def _cut(found: Found, k: NDArray[np.int64]) -> Found:
     ranks = np.arange(len(found)) - np.searchsorted(found.probes, found.probes, side="left")
     return found.take(ranks < k[found.probes])
+
+
+def _no_hits(probes: int) -> Hits:
+    return to_hits(Found.empty(), probes)
 
 
 def _candidates(hits: Hits, row: int) -> tuple[Candidate, ...]:

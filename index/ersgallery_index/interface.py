@@ -105,6 +105,11 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def batch_rows(self) -> int:
+        """How many probes one search takes at once; more are searched in parts, for which nobody need wait."""
+        ...
+
+    @property
     def capacity(self) -> int | None:
         """How many faces fit in the memory there is, those that are there included; None: nobody knows."""
         ...

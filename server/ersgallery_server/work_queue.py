@@ -64,6 +64,21 @@ class WorkQueue(Generic[J]):
                 taken.append(self._jobs.popleft())
             return taken
 
+    def take_waiting(self, weight: Callable[[J], int], most: int, may_pass: Callable[[J], bool]) -> list[J]:
+        """Return, without waiting, the jobs that may pass all others, in their order, up to `most` by weight.
+
+        may_pass is asked about each job in turn, from the front.
+        """
+        with self._changed:
+            passing: list[J] = []
+            staying: deque[J] = deque()
+            for job in self._jobs:
+                fits = may_pass(job) and weight(job) <= most
+                most -= weight(job) if fits else 0
+                (passing if fits else staying).append(job)
+            self._jobs = staying
+            return passing
+
     def close(self, refusal: Callable[[], Exception] = ShuttingDown) -> None:
         """Take no more jobs and refuse them with this error; those that wait are still given out."""
         with self._changed:

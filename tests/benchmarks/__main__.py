@@ -88,7 +88,9 @@ def main(only: tuple[str, ...], folder: Path, *, quick: bool, document: bool | N
     if document or (document is None and not quick):
         write_document(measured)
     for outcome in judged(entry.result for entry in measured):
-        print(f"{'–' if outcome.met is None else 'met' if outcome.met else 'missed':>7}  {outcome.goal.name}")
+        word = "–" if outcome.met is None else "met" if outcome.met else "missed"
+        ratio = f"{outcome.result.ratio} " if outcome.result else ""
+        print(f"{word:>7}  {outcome.goal.name}, {outcome.goal.faces:,} faces: {ratio}{outcome.why_not}".rstrip())
     if failed:
         raise click.ClickException(f"failed: {', '.join(failed)}")
 

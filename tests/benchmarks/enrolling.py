@@ -1,10 +1,12 @@
 """A client in a process of its own that enrols as fast as it is answered."""
 
 import multiprocessing
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -30,15 +32,12 @@ class Enroller:
         self.start(messages)
         return self._answer()
 
-    def start(self, messages: int | None = None) -> None:
-        """Begin to enrol so many messages, or all."""
-        self._pipe.send(self.messages if messages is None else messages)
+    def start(self, messages: int = sys.maxsize) -> None:
+        """Begin to enrol so many messages, or as many as there is time for."""
+        self._pipe.send(messages)
 
     def stop(self) -> float:
-        """Send no more and return how many faces a second were enrolled.
-
-        Raises RuntimeError for a failure, and when there was nothing more to send before this.
-        """
+        """Send no more and return how many faces a second were enrolled. Raises RuntimeError for a failure."""
         if self._pipe.poll():
             raise RuntimeError(f"the enrolment ended by itself: {self._pipe.recv()}")
         self._pipe.send(0)
@@ -73,7 +72,8 @@ def _serve_enrolments(pipe: Connection, address: str, crowd: Crowd, streams: int
         if len(message.batch.enrollments) == CHUNK_FACES
     ]
     pipe.send(len(ready))
-    waiting = iter(ready)
+    # When all are enrolled the same people come again, with one more face each.
+    waiting = cycle(ready)
     while True:
         sending = _Sending(pipe, waiting, pipe.recv())
         try:

@@ -9,8 +9,13 @@ covariance.
 """
 
 import json
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +28,7 @@ Ids = NDArray[np.int64]
 
 BLOCK_ROWS = 8000
 STATISTICS = Path(__file__).with_name("geometry_mobilefacenet.json")
+_DRAWN_AHEAD = min(4, os.cpu_count() or 1)
 _UNRECOGNIZABLE_RANKS = 0.1
 """Unrecognizable rows keep as little of the face as the worst tenth of the degraded ones."""
 
@@ -102,18 +108,26 @@ class Crowd:
         return Derivation(self.profile)
 
     def blocks(self) -> Iterator[Block]:
-        """Yield all enrolled faces; subjects are numbered from 1."""
-        rotation = self._rotation()
-        for number in range(-(-self.people // BLOCK_ROWS)):
-            count = min(BLOCK_ROWS, self.people - number * BLOCK_ROWS)
-            random = np.random.default_rng([self.seed, 1, number])
-            rows = _photographs(self.geometry, self._persons(number)[:count], random)
-            kinds = random.random(count)
-            worst = kinds < self.unrecognizable
-            spoilt = worst | (kinds < self.unrecognizable + self.degraded)
-            ranks = np.where(worst, _UNRECOGNIZABLE_RANKS, 1.0) * random.random(count)
-            rows[spoilt] = _spoil(self.geometry, rows[spoilt], ranks[spoilt], random)
-            yield Block(np.arange(count, dtype=np.int64) + number * BLOCK_ROWS + 1, rows @ rotation)
+        """Yield all enrolled faces; subjects are numbered from 1. Every core draws blocks that come next."""
+        draw = partial(self._block, self._rotation())
+        numbers = iter(range(-(-self.people // BLOCK_ROWS)))
+        with ThreadPoolExecutor(_DRAWN_AHEAD) as pool:
+            ahead = deque(pool.submit(draw, number) for number in islice(numbers, _DRAWN_AHEAD))
+            while ahead:
+                block = ahead.popleft().result()
+                ahead.extend(pool.submit(draw, number) for number in islice(numbers, 1))
+                yield block
+
+    def _block(self, rotation: FloatRows, number: int) -> Block:
+        count = min(BLOCK_ROWS, self.people - number * BLOCK_ROWS)
+        random = np.random.default_rng([self.seed, 1, number])
+        rows = _photographs(self.geometry, self._persons(number)[:count], random)
+        kinds = random.random(count)
+        worst = kinds < self.unrecognizable
+        spoilt = worst | (kinds < self.unrecognizable + self.degraded)
+        ranks = np.where(worst, _UNRECOGNIZABLE_RANKS, 1.0) * random.random(count)
+        rows[spoilt] = _spoil(self.geometry, rows[spoilt], ranks[spoilt], random)
+        return Block(np.arange(count, dtype=np.int64) + number * BLOCK_ROWS + 1, rows @ rotation)
 
     def mated(self, count: int, *, degraded: float = 0.2) -> Block:
         """Return other photographs of enrolled people, a share of them degraded, and whose they are."""

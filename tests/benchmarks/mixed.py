@@ -5,7 +5,6 @@ latencies that 99 % of the searches did not exceed: 1 is no loss, 2 is twice as 
 share the machine.
 """
 
-import math
 import time
 from collections.abc import Iterator
 
@@ -16,11 +15,10 @@ from tests.benchmarks.geometry import Crowd, Geometry
 from tests.benchmarks.kinds import Kind, index_kinds
 from tests.benchmarks.results import Result, left_out, ratio_of
 from tests.benchmarks.rounds import median, ratios
-from tests.benchmarks.served import CHUNK_FACES, PARENT, create, enroll, kind_options, served
+from tests.benchmarks.served import PARENT, create, enroll, kind_options, served
 
 CALLERS = (1, 4)
-_MOST_PER_S = 25_000
-"""Faces a second that no enrolment over gRPC reaches here: the messages must not end before the searches."""
+_NEWCOMERS = 40_000
 _ENROLMENT_AHEAD_S = 0.2
 
 
@@ -40,8 +38,7 @@ def measure(options: Options) -> Iterator[Result]:
 
 
 def _compare(key: str, what: str, kind: Kind, crowd: Crowd, load: Load, options: Options) -> Result:
-    wanted = math.ceil(_MOST_PER_S * (options.seconds + _ENROLMENT_AHEAD_S) * options.rounds)
-    newcomers = Crowd(crowd.geometry, -(-wanted // CHUNK_FACES) * CHUNK_FACES, seed=crowd.seed + 1)
+    newcomers = Crowd(crowd.geometry, _NEWCOMERS, seed=crowd.seed + 1)
     alone, during, faces_per_s = [], [], []
     with served(*kind_options(kind)) as running:
         create(running.server, crowd, kind.kind)

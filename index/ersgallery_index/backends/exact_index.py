@@ -89,6 +89,11 @@ class ExactIndex:
         return sum(block.stop - block.start for segment in self._segments() for block in segment.blocks)
 
     @property
+    def batch_rows(self) -> int:
+        """How many probes one search takes at once."""
+        return self._backend.probes_at_once
+
+    @property
     def capacity(self) -> int | None:
         """How many faces fit, those that are there included; None: nobody knows."""
         free = self._backend.free_rows(self._dimension, self._row_kind)

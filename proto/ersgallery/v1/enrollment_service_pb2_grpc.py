@@ -59,7 +59,8 @@ class EnrollmentServiceServicer(object):
 
     def EnrollFaces(self, request, context):
         """Enrols up to 1,000 faces, with one outcome per item in the order of the items. With a request_id a repetition changes
-        nothing and gets the first answer, also after the faces were deleted.
+        nothing and gets the first answer, also after the faces were deleted; the server knows it for seven days, unless it was
+        told otherwise.
         Errors: GALLERY_NOT_FOUND, BATCH_TOO_LARGE, REQUEST_ID_REUSED, MODEL_NOT_INSTALLED, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

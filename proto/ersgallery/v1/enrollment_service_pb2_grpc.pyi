@@ -30,7 +30,8 @@ class EnrollmentServiceStub:
         ersgallery.v1.enrollment_service_pb2.EnrollFacesResponse,
     ]
     """Enrols up to 1,000 faces, with one outcome per item in the order of the items. With a request_id a repetition changes
-    nothing and gets the first answer, also after the faces were deleted.
+    nothing and gets the first answer, also after the faces were deleted; the server knows it for seven days, unless it was
+    told otherwise.
     Errors: GALLERY_NOT_FOUND, BATCH_TOO_LARGE, REQUEST_ID_REUSED, MODEL_NOT_INSTALLED, OVERLOADED.
     """
 
@@ -56,7 +57,8 @@ class EnrollmentServiceAsyncStub:
         ersgallery.v1.enrollment_service_pb2.EnrollFacesResponse,
     ]
     """Enrols up to 1,000 faces, with one outcome per item in the order of the items. With a request_id a repetition changes
-    nothing and gets the first answer, also after the faces were deleted.
+    nothing and gets the first answer, also after the faces were deleted; the server knows it for seven days, unless it was
+    told otherwise.
     Errors: GALLERY_NOT_FOUND, BATCH_TOO_LARGE, REQUEST_ID_REUSED, MODEL_NOT_INSTALLED, OVERLOADED.
     """
 
@@ -84,7 +86,8 @@ class EnrollmentServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[ersgallery.v1.enrollment_service_pb2.EnrollFacesResponse, collections.abc.Awaitable[ersgallery.v1.enrollment_service_pb2.EnrollFacesResponse]]:
         """Enrols up to 1,000 faces, with one outcome per item in the order of the items. With a request_id a repetition changes
-        nothing and gets the first answer, also after the faces were deleted.
+        nothing and gets the first answer, also after the faces were deleted; the server knows it for seven days, unless it was
+        told otherwise.
         Errors: GALLERY_NOT_FOUND, BATCH_TOO_LARGE, REQUEST_ID_REUSED, MODEL_NOT_INSTALLED, OVERLOADED.
         """
 

@@ -14,6 +14,8 @@ from ersgallery_server.config import MIB, Settings, default_data_dir
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _LONGEST_DRAIN_S = 3600
+_SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep others from Python; 5 ms are usual, and an index's owner would wait so long each time."""
 
 
 class _Stopped(Exception):
@@ -111,6 +113,7 @@ def serve(**options: Any) -> None:
     from ersgallery_server import logs
     from ersgallery_server.service import Service
 
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     settings = _settings(**options)
     logs.configure(log_format=settings.log_format, log_level=settings.log_level)
     stop = threading.Event()

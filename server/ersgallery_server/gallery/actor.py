@@ -1,7 +1,8 @@
 """The one owner of a gallery's index.
 
 One thread alone touches the index. Searches that wait together are answered as one batch; mutations and other work that
-needs the owner run between the batches, in the order in which they came.
+needs the owner run between the batches, in the order in which they came. A search of more probes than a batch has is
+answered in parts, all by the same state, and others are answered between these.
 """
 
 import threading
@@ -15,11 +16,16 @@ import structlog
 
 from ersgallery_server.errors import DeadlineExceeded, IndexBehind, ShuttingDown
 from ersgallery_server.gallery.overrides import PolicyOverrides
-from ersgallery_server.gallery.search import ProbeSet, RawProbes, SearchAnswer, answer_batch
+from ersgallery_server.gallery.search import (
+    ProbeSet,
+    RawProbes,
+    SearchAnswer,
+    answer_batch,
+    joined,
+    slices_of,
+)
 from ersgallery_server.gallery.state import GalleryState
 from ersgallery_server.work_queue import WorkQueue
-
-MAX_BATCH_ROWS = 4096
 
 T = TypeVar("T")
 
@@ -98,7 +104,7 @@ class IndexActor:
         self._thread.join()
 
     def _run(self) -> None:
-        while jobs := self._queue.take(_weight, MAX_BATCH_ROWS, _are_searches):
+        while jobs := self._queue.take(_weight, self._state.index.batch_rows, _are_searches):
             match jobs[0]:
                 case ChangeJob() as job:
                     self._change(job)
@@ -148,6 +154,9 @@ class IndexActor:
     def _search(self, jobs: Sequence[SearchJob]) -> None:
         if not jobs:
             return
+        if len(jobs[0].probes) > self._state.index.batch_rows:
+            self._search_in_parts(jobs[0])
+            return
         try:
             answers = answer_batch(self._state, [(job.probes, job.overrides) for job in jobs])
         except Exception as error:  # noqa: BLE001 - as above
@@ -155,6 +164,38 @@ class IndexActor:
             return
         for job, answer in zip(jobs, answers, strict=True):
             job.answer.set_result(answer)
+
+    def _search_in_parts(self, job: SearchJob) -> None:
+        """Answer more probes than a batch has, and between its parts whoever waits; changes wait for the end."""
+        answers: list[SearchAnswer] = []
+        try:
+            for part in slices_of(job.probes, self._state.index.batch_rows):
+                if answers:
+                    self._answer_between()
+                    _require_time(job)
+                answers += answer_batch(self._state, [(part, job.overrides)])
+            whole = joined(answers)
+        except Exception as error:  # noqa: BLE001 - as above
+            job.answer.set_exception(error)
+        else:
+            job.answer.set_result(whole)
+
+    def _answer_between(self) -> None:
+        """Answer one batch of searches that wait, and what wants to read and waits for no change."""
+        most = self._state.index.batch_rows
+        changing = False
+
+        def may_pass(job: Job) -> bool:
+            nonlocal changing
+            changing = changing or isinstance(job, ChangeJob)
+            # Who reads behind a change may be waiting for it.
+            return isinstance(job, SearchJob) or (isinstance(job, ReadJob) and not changing)
+
+        jobs = self._queue.take_waiting(_weight, most, may_pass)
+        for job in jobs:
+            if isinstance(job, ReadJob):
+                self._read(job)
+        self._search([job for job in jobs if isinstance(job, SearchJob) and _begin(job)])
 
     def _search_failed(self, jobs: Sequence[SearchJob], error: Exception) -> None:
         """Let no job suffer from another that happened to wait with it."""
@@ -177,7 +218,14 @@ def _begin(job: SearchJob) -> bool:
     """Begin a job, unless its caller went away or its deadline has passed."""
     if not job.answer.set_running_or_notify_cancel():
         return False
-    if job.deadline_s is not None and time.monotonic() >= job.deadline_s:
-        job.answer.set_exception(DeadlineExceeded())
+    try:
+        _require_time(job)
+    except DeadlineExceeded as error:
+        job.answer.set_exception(error)
         return False
     return True
+
+
+def _require_time(job: SearchJob) -> None:
+    if job.deadline_s is not None and time.monotonic() >= job.deadline_s:
+        raise DeadlineExceeded

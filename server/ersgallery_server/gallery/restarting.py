@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import structlog
-from ersgallery_index import IndexRows, InvalidEmbedding
+from ersgallery_index import IndexKind, IndexRows, InvalidEmbedding
 from numpy.typing import NDArray
 
 from ersgallery_server.gallery.contents import face_rows, template_rows
@@ -67,6 +67,8 @@ def _state_from(
         _require_fitting(header, since)
         found = since.gallery
         index = new_index(found.settings, found.profile.profile, place)
+        if index.device == "cpu":  # codes can be made behind the first searches
+            index.set_kind(IndexKind.EXACT)
         state = state_of(found, index, {})
         catching_up = _CatchingUp(state, since)
         # Names come meanwhile: to read a million of them takes about as long as to read their faces.
@@ -74,6 +76,7 @@ def _state_from(
             found_names = names.submit(store.subject_ids, record.key)
             index.restore(found.revision, _counted(catching_up.rows(file), state, progress))
         state.subject_ids.update(found_names.result())
+        index.set_kind(found.settings.index_kind)
     # A server that was killed between a delete and its erasure left this to do.
     file.erase(np.union1d(since.removed_ids, since.lost_keys))
     saved.adopt(file)

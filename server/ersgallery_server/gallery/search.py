@@ -81,6 +81,34 @@ class SearchAnswer:
         return self.together.slice(self.start, self.stop)
 
 
+def slices_of(probes: ProbeSet | RawProbes, rows: int) -> list[ProbeSet | RawProbes]:
+    """Cut embeddings into parts of so many rows; templates stay with the last."""
+    if isinstance(probes, RawProbes):
+        return [RawProbes(probes.rows[start : start + rows]) for start in range(0, len(probes), rows)]
+    parts = [ProbeSet(probes.units[start : start + rows]) for start in range(0, len(probes.units), rows)]
+    return [*parts[:-1], ProbeSet(parts[-1].units if parts else probes.units, probes.templates)]
+
+
+def joined(answers: Sequence[SearchAnswer]) -> SearchAnswer:
+    """Return the answers to the parts of one job, which one state gave under one policy, as its answer."""
+    sizes = [answer.stop - answer.start + len(answer.errors) for answer in answers]
+    starts = itertools.accumulate(sizes, initial=0)
+    found = Identifications.concatenate([answer.identifications for answer in answers])
+    return SearchAnswer(
+        together=found,
+        start=0,
+        stop=len(found),
+        subject_ids={key: name for answer in answers for key, name in answer.subject_ids.items()},
+        applied=answers[0].applied,
+        norms=np.concatenate([answer.norms[answer.start : answer.stop] for answer in answers]),
+        errors={
+            start + row: InvalidEmbedding(error.problem, start + row)
+            for start, answer in zip(starts, answers, strict=False)
+            for row, error in answer.errors.items()
+        },
+    )
+
+
 def applied_to(state: GalleryState, policy: Policy) -> Applied:
     """Return what produced an answer under a policy."""
     return Applied(

@@ -51,6 +51,7 @@ def test_enrolment_is_held_against_inserts_of_as_many_rows(monkeypatch: pytest.M
 def test_searches_are_measured_while_faces_are_enrolled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mixed, "index_kinds", lambda _faces: EXACT)
     monkeypatch.setattr(mixed, "CALLERS", (1,))
+    monkeypatch.setattr(mixed, "_NEWCOMERS", 2000)
     (result,) = mixed.measure(Options((300,), rounds=1, seconds=0.2))
     assert result.figures["enrolled_per_s"] > 0
     assert result.figures["p99_ms"] >= result.figures["p50_ms"] > 0

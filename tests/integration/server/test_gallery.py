@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ersgallery_index import Decision, Profile, Template, Weighting
+from ersgallery_index import DECISIONS, Decision, Profile, Template, Weighting
 from ersgallery_index.backends.exact_index import ExactIndex
 from ersgallery_index.errors import InvalidEmbedding
 from ersgallery_server.call import Call
@@ -22,7 +22,7 @@ from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.inputs import EmbeddingInput, Member
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.overrides import PolicyOverrides
-from ersgallery_server.gallery.search import ProbeSet
+from ersgallery_server.gallery.search import ProbeSet, RawProbes
 from ersgallery_server.snapshots import SnapshotFolder
 from ersgallery_server.store import GalleryNotFound, Replay, Store, StoreLimits, SubjectNotFound
 from ersgallery_server.values import GallerySettings, ProfileVersion
@@ -201,6 +201,48 @@ def test_a_search_that_fails_fails_alone(core: Core) -> None:
     assert [answers[i].result().identifications.row(0).decision for i in (0, 2)] == [Decision.MATCH] * 2
     with pytest.raises(InvalidEmbedding):
         answers[1].result()
+
+
+def test_a_huge_search_lets_small_ones_pass_and_no_change(core: Core) -> None:
+    gallery = core.create()
+    enroll(gallery, 1)
+    rows = np.tile(axis(1), (2 * gallery.state.index.batch_rows + 5, 1))
+    rows[-1] = np.nan
+    ends: list[object] = []
+    held = Held(gallery._actor.ask)
+    huge = gallery._actor.search(RawProbes(rows), PolicyOverrides())
+    with ThreadPoolExecutor(1) as pool:
+        enrolled = pool.submit(enroll, gallery, 2)
+        while len(gallery._actor._queue._jobs) < 2:
+            time.sleep(0.001)
+        behind = gallery._actor.ask(lambda state: len(state.subject_ids))
+        small = gallery._actor.search(ProbeSet(axis(2)[None]), PolicyOverrides())
+        for waited in (huge, behind, small):
+            waited.add_done_callback(ends.append)
+        held.let_go()
+        enrolled.result()
+    assert behind.result() == 2
+    assert ends == [small, huge, behind]
+    assert small.result().identifications.row(0).decision is Decision.NO_MATCH
+    answer = huge.result()
+    assert answer.identifications.decisions.tolist() == [DECISIONS.index(Decision.MATCH)] * (len(rows) - 1)
+    assert list(answer.errors) == [len(rows) - 1]
+    assert answer.errors[len(rows) - 1].row == len(rows) - 1
+    assert answer.applied.revision == 1
+    assert len(answer.norms) == len(rows) - 1
+
+
+def test_a_huge_search_ends_between_two_parts_when_its_time_is_over(core: Core) -> None:
+    gallery = core.create()
+    deadline_s = time.monotonic() + 0.2
+    rows = np.tile(axis(1), (2 * gallery.state.index.batch_rows, 1))
+    held = Held(gallery._actor.ask)
+    huge = gallery._actor.search(RawProbes(rows), PolicyOverrides(), deadline_s)
+    slow = gallery._actor.ask(lambda _: time.sleep(max(0.0, deadline_s - time.monotonic())))
+    held.let_go()
+    slow.result()
+    with pytest.raises(DeadlineExceeded):
+        huge.result()
 
 
 def test_a_full_queue_refuses_searches_and_takes_what_is_committed(core: Core) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ersgallery_index import Decision, InvalidEmbedding, Policy, Representation, UnsureReason, identify
 from ersgallery_index.backends.exact_index import ExactIndex
-from ersgallery_index.identification import REASONS, reason_bit, reasons_of
+from ersgallery_index.identification import REASONS, Identifications, reason_bit, reasons_of
 
 from tests.support.indexes import put, small_index, unit_rows
 
@@ -130,6 +130,15 @@ def test_a_slice_of_the_answers_is_the_answers_to_these_probes(index: ExactIndex
     answers = identify(index, probes([[1, 0], [0, 1], [-1, 0], [1, 1]]), asking)
     for start, stop in ((0, 4), (1, 3), (2, 2), (3, 4)):
         assert list(answers.slice(start, stop)) == list(answers)[start:stop]
+
+
+def test_parts_of_the_answers_make_the_answers(index: ExactIndex) -> None:
+    asking, other = Policy(0.0, 0.5, 0.5, include_filtered=True), Policy(0.0, 0.5, 0.5, max_candidates=1)
+    rows = [[1, 0], [0, 1], [-1, 0]]
+    parts = [identify(index, probes(rows), asking), identify(index, probes(np.ones((0, 2))), asking)]
+    parts.append(identify(index, probes(rows), other))
+    assert list(Identifications.concatenate(parts)) == [answer for part in parts for answer in part]
+    assert Identifications.concatenate(parts[2:]).filtered is None
 
 
 def test_no_probes_give_no_answers(index: ExactIndex) -> None:

@@ -64,3 +64,17 @@ def test_the_owner_waits_for_work() -> None:
     queue.offer(7)
     owner.join()
     assert taken == [[7]]
+
+
+def test_some_jobs_may_pass_the_others_as_far_as_they_can_be_carried() -> None:
+    queue: WorkQueue[int] = WorkQueue("numbers", 10)
+    for number in (-1, 2, 4, -2, 1):
+        queue.offer(number)
+    assert queue.take_waiting(abs, 3, lambda number: number > 0) == [2, 1]
+    assert queue.take_waiting(abs, 3, lambda _: False) == []
+    assert [take(queue) for _ in range(3)] == [[-1], [4], [-2]]
+
+
+def test_nobody_waits_for_jobs_that_may_pass() -> None:
+    queue: WorkQueue[int] = WorkQueue("numbers", 1)
+    assert queue.take_waiting(abs, 3, lambda _: True) == []
