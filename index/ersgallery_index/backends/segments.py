@@ -212,7 +212,7 @@ class Part:
         written: list[tuple[Segment, Ids]] = []
         start = 0
         before = self._open
-        targets = self._with_room(len(rows))
+        targets = self._with_room(len(rows)) if len(rows) else []
         try:
             for segment in targets:
                 chunk = rows.take(slice(start, start + segment.room))

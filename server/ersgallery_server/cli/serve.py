@@ -115,6 +115,7 @@ def serve(**options: Any) -> None:
 
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     settings = _settings(**options)
+    _allow_many_files()
     logs.configure(log_format=settings.log_format, log_level=settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,6 +132,16 @@ def serve(**options: Any) -> None:
         click.echo(f"serving on {service.address}")
         sys.stdout.flush()
         stop.wait()
+
+
+def _allow_many_files() -> None:
+    """Raise the limit of open files to what the system allows: streams, databases and rows on disk take many."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _settings(
