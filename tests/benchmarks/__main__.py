@@ -17,7 +17,8 @@ from tests.benchmarks.derived import derived
 from tests.benchmarks.document import MarkerBroken, with_parts
 from tests.benchmarks.goals import judged
 from tests.benchmarks.growth import curves, growth_svg
-from tests.benchmarks.results import Result
+from tests.benchmarks.memory import lacking
+from tests.benchmarks.results import Result, left_out
 from tests.benchmarks.summary import Measured, as_json, load, machine, merged, today
 from tests.benchmarks.tables import goals_table, step_table
 
@@ -29,18 +30,34 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A benchmark: its module, its sizes, and quicker ones. by_default: whether it is run where none is named."""
+    """A benchmark: its module, its sizes, and quicker ones.
+
+    by_default: whether it is run where none is named. bytes_per_face: of memory, for a benchmark that does not look
+    after it itself; sizes for which there is not enough are left out.
+    """
 
     name: str
     module: str
     faces: tuple[int, ...] = ()
     quick_faces: tuple[int, ...] = ()
     by_default: bool = True
+    bytes_per_face: int = 0
 
     def arguments(self, *, quick: bool) -> list[str]:
         """Return what follows `python -m`."""
-        sizes = [word for size in (self.quick_faces if quick else self.faces) for word in ("--faces", str(size))]
+        wanted = self.quick_faces if quick else self.faces
+        fitting = [size for size in wanted if not lacking(size * self.bytes_per_face)]
+        sizes = [word for size in fitting for word in ("--faces", str(size))]
         return [self.module, *sizes, *(["--rounds", "2", "--seconds", "0.3"] if quick else [])]
+
+    def left_out(self, *, quick: bool) -> list[Result]:
+        """Return a result for every size that memory is too small for."""
+        reasons = {size: lacking(size * self.bytes_per_face) for size in (self.quick_faces if quick else self.faces)}
+        return [
+            left_out(f"{self.name}/{size}", f"{self.name}, {size:,} faces", reason)
+            for size, reason in reasons.items()
+            if reason
+        ]
 
 
 STEPS = (
@@ -52,7 +69,7 @@ STEPS = (
     Step("service", "tests.benchmarks.service", (10_000, 100_000, 1_000_000), (10_000,)),
     Step("enrolment", "tests.benchmarks.enrolment", (100_000,), (20_000,)),
     Step("mixed", "tests.benchmarks.mixed", (100_000,), (10_000,)),
-    Step("restart", "tests.benchmarks.restart", (100_000, 1_000_000, 10_000_000), (10_000,)),
+    Step("restart", "tests.benchmarks.restart", (100_000, 1_000_000, 10_000_000), (10_000,), bytes_per_face=3072),
     Step("peers", "tests.benchmarks.peers.compare", (100_000,), (5_000,)),
     Step("gpu", "tests.benchmarks.gpu", (1_000_000, 10_000_000, 0), (100_000,), by_default=False),
 )
@@ -80,7 +97,7 @@ def main(only: tuple[str, ...], folder: Path, *, quick: bool, document: bool | N
         begun = time.monotonic()
         arguments = step.arguments(quick=quick)
         entry = f"python -m {shlex.join(arguments)}"
-        code = _run(arguments, path, entry, command)
+        code = _run(arguments, path, entry, command, step.left_out(quick=quick))
         took = f"{time.monotonic() - begun:.0f} s"
         print(f"    {took}" if code == 0 else f"    failed with exit status {code} after {took}", flush=True)
         failed += [step.name] if code else []
@@ -108,11 +125,11 @@ def write_document(measured: list[Measured]) -> None:
         GROWTH.write_text(growth_svg(results), encoding="utf-8")
 
 
-def _run(arguments: list[str], summary: Path, entry: str, command: str) -> int:
+def _run(arguments: list[str], summary: Path, entry: str, command: str, omitted: list[Result]) -> int:
     """Run a step in a process of its own, show its lines, save every result as it comes, and return its exit status."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "record.jsonl")
-        record.touch()
+        record.write_text("".join(result.to_json() + "\n" for result in omitted), encoding="utf-8")
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments, "--record", str(record)],
             cwd=_ROOT,
