@@ -52,6 +52,14 @@ class Outcome:
             return None
         return self.goal.met_by(self.result.ratio)
 
+    @property
+    def measured(self) -> str:
+        """What was measured, and why not at the goal's own size where it was not."""
+        if self.result is None:
+            return self.why_not
+        other = "" if self.faces == self.goal.faces else f" at {self.faces:,}; {self.why_not} at its own size"
+        return f"{self.result.ratio}{other}"
+
 
 def _goals(name: str, key: str, wanted: Mapping[int, float], *, at_most: bool = False) -> tuple[Goal, ...]:
     return tuple(Goal(name, key, ratio, faces, at_most) for faces, ratio in wanted.items())

@@ -1,16 +1,16 @@
 """The limits of the machine: how fast it streams memory and multiplies matrices. `python -m tests.benchmarks.machine`.
 
-Each limit is the best of several rounds, since it is what the machine can do when nobody disturbs it. Threads are
-Python's, each with libraries of one thread, as the index works.
+Here each limit is the best of several rounds. Where something is held against a limit, pieces of both take turns, so
+that other load on the machine falls on both. Threads are Python's, each with libraries of one thread.
 """
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,17 @@ from threadpoolctl import threadpool_limits
 
 from tests.benchmarks.command import Options, run
 from tests.benchmarks.results import Result
+from tests.benchmarks.rounds import in_turn
 
-_STREAM_BYTES = 512 * 2**20
+_STREAM_BYTES = 256 * 2**20
 _SIDE = 2048
 _INT8_ROWS, _INT8_DIMENSION = 2048, 512
+_READERS: tuple[Callable[[NDArray[np.float32]], object], ...] = (
+    lambda array: array @ array,
+    lambda array: array.view(np.int64).max(),
+    lambda array: array.reshape(-1, 512) @ np.ones(512, np.float32),
+)
+"""Which of them is fastest depends on the processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +54,60 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+class Pieces:
+    """A piece of reading and one of multiplying for every thread, to be timed in turn with what has these limits.
+
+    To be used in a with statement, within which BLAS has one thread.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads)
+        self._limits = threadpool_limits(1, "blas")
+        self._streams = [np.ones(_STREAM_BYTES // 4, np.float32) for _ in range(threads)]
+        self._products = [_float32_product() for _ in range(threads)]
+        self._reader = min(_READERS, key=lambda reader: self._seconds([partial(reader, one) for one in self._streams]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        self._limits.restore_original_limits()
+
+    def read(self) -> None:
+        """Let every thread read its own memory once."""
+        self.together([partial(self._reader, one) for one in self._streams])
+
+    def multiply(self) -> None:
+        """Let every thread multiply two float32 matrices."""
+        self.together(self._products)
+
+    def limits(self, read_s: float, multiply_s: float, int8_ops_per_s: float = 0.0) -> Limits:
+        """Return the limits by how long the two pieces took."""
+        operations = 2.0 * _SIDE**3 * self.threads
+        return Limits(self.threads, _STREAM_BYTES * self.threads / read_s, operations / multiply_s, int8_ops_per_s)
+
+    def together(self, works: Sequence[Callable[[], object]]) -> None:
+        """Let every thread do one of some works, and wait for all."""
+        for done in [self._pool.submit(work) for work in works]:
+            done.result()
+
+    def _seconds(self, works: Sequence[Callable[[], object]]) -> float:
+        return min(in_turn({"": lambda: self.together(works)}, rounds=3, seconds=0.0)[""])
+
+
 def measure_limits(threads: int, rounds: int = 5) -> Limits:
-    """Measure all limits with so many threads."""
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        together = _Together(pool, threads, rounds)
-        return Limits(
-            threads,
-            _read_limit(together),
-            together.best(2.0 * _SIDE**3, [_float32_product() for _ in range(threads)]),
-            _int8_limit(together),
-        )
+    """Measure all limits with so many threads; the best round counts."""
+    with Pieces(threads) as pieces:
+        works: dict[str, Callable[[], object]] = {"read": pieces.read, "multiply": pieces.multiply}
+        for name, maker in {"numkong": _numkong_product, "onnxruntime": _onnxruntime_product}.items():
+            if (product := maker()) is not None:
+                works[name] = partial(pieces.together, [product] * threads)
+        taken = {name: min(seconds) for name, seconds in in_turn(works, rounds, 0.05).items()}
+    operations = 2.0 * _INT8_ROWS * _INT8_ROWS * _INT8_DIMENSION * threads
+    int8 = [operations / taken[name] for name in ("numkong", "onnxruntime") if name in taken]
+    return pieces.limits(taken["read"], taken["multiply"], max(int8, default=0.0))
 
 
 def measure(options: Options) -> Iterator[Result]:
@@ -71,46 +122,10 @@ def measure(options: Options) -> Iterator[Result]:
         yield Result(f"machine/{threads}", f"limits with {threads} thread{'s' if threads > 1 else ''}", figures=figures)
 
 
-@dataclass(frozen=True, slots=True)
-class _Together:
-    pool: ThreadPoolExecutor
-    threads: int
-    rounds: int
-
-    def best(self, amount: float, works: list[Callable[[], object]]) -> float:
-        """Return the greatest amount a second that all threads reach together, each doing `amount`."""
-        rates = []
-        for _ in range(self.rounds + 1):
-            begun = time.perf_counter()
-            for done in [self.pool.submit(work) for work in works]:
-                done.result()
-            rates.append(amount * self.threads / (time.perf_counter() - begun))
-        return max(rates[1:])
-
-
-def _read_limit(together: _Together) -> float:
-    """Return the best of several readers: which one is fastest depends on the processor."""
-    numbers = [np.ones(_STREAM_BYTES // 4, np.float32) for _ in range(together.threads)]
-    readers: tuple[Callable[[NDArray[np.float32]], object], ...] = (
-        lambda array: array @ array,
-        lambda array: array.view(np.int64).max(),
-        lambda array: array.reshape(-1, 512) @ np.ones(512, np.float32),
-    )
-    return max(together.best(_STREAM_BYTES, [partial(reader, array) for array in numbers]) for reader in readers)
-
-
 def _float32_product() -> Callable[[], object]:
     left, right = (np.full((_SIDE, _SIDE), value, np.float32) for value in (0.5, 0.25))
     out = np.empty((_SIDE, _SIDE), np.float32)
     return lambda: np.matmul(left, right, out=out)
-
-
-def _int8_limit(together: _Together) -> float:
-    operations = 2.0 * _INT8_ROWS * _INT8_ROWS * _INT8_DIMENSION
-    makers = (_numkong_product, _onnxruntime_product)
-    products = [[maker() for _ in range(together.threads)] for maker in makers]
-    usable = [[work for work in works if work is not None] for works in products]
-    return max((together.best(operations, works) for works in usable if works), default=0.0)
 
 
 def _int8_rows() -> NDArray[np.int64]:

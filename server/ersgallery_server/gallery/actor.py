@@ -22,7 +22,7 @@ from ersgallery_server.gallery.search import (
     SearchAnswer,
     answer_batch,
     joined,
-    slices_of,
+    part_of,
 )
 from ersgallery_server.gallery.state import GalleryState
 from ersgallery_server.work_queue import WorkQueue
@@ -166,22 +166,28 @@ class IndexActor:
             job.answer.set_result(answer)
 
     def _search_in_parts(self, job: SearchJob) -> None:
-        """Answer more probes than a batch has, and between its parts whoever waits; changes wait for the end."""
+        """Answer more probes than a batch has, and between its parts whoever waits; changes wait for the end.
+
+        Parts are smaller where somebody came, who would wait for the next.
+        """
         answers: list[SearchAnswer] = []
+        start, rows = 0, self._state.index.batch_rows
         try:
-            for part in slices_of(job.probes, self._state.index.batch_rows):
-                if answers:
-                    self._answer_between()
-                    _require_time(job)
+            while start < len(job.probes):
+                part = part_of(job.probes, start, rows)
                 answers += answer_batch(self._state, [(part, job.overrides)])
+                start += len(part)
+                if start < len(job.probes):
+                    rows = max(1, self._state.index.batch_rows // (4 if self._answer_between() else 1))
+                    _require_time(job)
             whole = joined(answers)
         except Exception as error:  # noqa: BLE001 - as above
             job.answer.set_exception(error)
         else:
             job.answer.set_result(whole)
 
-    def _answer_between(self) -> None:
-        """Answer one batch of searches that wait, and what wants to read and waits for no change."""
+    def _answer_between(self) -> bool:
+        """Answer one batch of searches that wait, and what wants to read and waits for no change; tell of any."""
         most = self._state.index.batch_rows
         changing = False
 
@@ -196,6 +202,7 @@ class IndexActor:
             if isinstance(job, ReadJob):
                 self._read(job)
         self._search([job for job in jobs if isinstance(job, SearchJob) and _begin(job)])
+        return bool(jobs)
 
     def _search_failed(self, jobs: Sequence[SearchJob], error: Exception) -> None:
         """Let no job suffer from another that happened to wait with it."""

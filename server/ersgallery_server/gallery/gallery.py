@@ -98,7 +98,13 @@ class Gallery:
 
     def search(self, probes: ProbeSet | RawProbes, overrides: PolicyOverrides, call: Call) -> SearchAnswer:
         """Identify probes as one batch with whatever else waits."""
-        return call.wait(self._actor.search(probes, overrides, call.deadline_s))
+        return call.wait(self.begin_search(probes, overrides, call))
+
+    def begin_search(
+        self, probes: ProbeSet | RawProbes, overrides: PolicyOverrides, call: Call
+    ) -> "Future[SearchAnswer]":
+        """Queue a search that the call will wait for; raises Overloaded at the limit."""
+        return self._actor.search(probes, overrides, call.deadline_s)
 
     def ask(self, work: Callable[[GalleryState], T], call: Call) -> T:
         """Read something on the owner's thread, between two batches; it should be as short as a batch."""

@@ -81,12 +81,12 @@ class SearchAnswer:
         return self.together.slice(self.start, self.stop)
 
 
-def slices_of(probes: ProbeSet | RawProbes, rows: int) -> list[ProbeSet | RawProbes]:
-    """Cut embeddings into parts of so many rows; templates stay with the last."""
+def part_of(probes: ProbeSet | RawProbes, start: int, rows: int) -> ProbeSet | RawProbes:
+    """Return the probes from a place on, so many at most; templates stay with the last embedding."""
+    stop = start + rows
     if isinstance(probes, RawProbes):
-        return [RawProbes(probes.rows[start : start + rows]) for start in range(0, len(probes), rows)]
-    parts = [ProbeSet(probes.units[start : start + rows]) for start in range(0, len(probes.units), rows)]
-    return [*parts[:-1], ProbeSet(parts[-1].units if parts else probes.units, probes.templates)]
+        return RawProbes(probes.rows[start:stop])
+    return ProbeSet(probes.units[start:stop], probes.templates if stop >= len(probes.units) else ())
 
 
 def joined(answers: Sequence[SearchAnswer]) -> SearchAnswer:

@@ -41,6 +41,9 @@ WEIGHTINGS: Mapping[int, Weighting] = {
     face_pb.WEIGHTING_TOP_10_PERCENT: Weighting.TOP_10_PERCENT,
 }
 
+AS_THE_GALLERY = PolicyOverrides()
+"""What a request decides that says nothing, as most do."""
+
 
 def or_refusal(check: Callable[[], T]) -> T | InvalidRequest | BatchTooLarge:
     """Return what the check of one item returns, or why it refuses: in a batch that is the item's own outcome."""
@@ -186,6 +189,8 @@ def probe(field: str, message: face_pb.Probe) -> ProbeInput:
 
 def overrides(message: identification_pb.SearchPolicy) -> PolicyOverrides:
     """Return what a request decides differently, every field in its range."""
+    if not message.ByteSize():
+        return AS_THE_GALLERY
     return PolicyOverrides(
         gamma=optional_number(message, "gamma", 0, 1, "policy."),
         gamma_gallery=optional_number(message, "gamma_gallery", 0, 1, "policy."),

@@ -19,7 +19,7 @@ from ersgallery_server.gallery.probes import PreparedProbe, arrange, prepare
 from ersgallery_server.gallery.search import Applied, RawProbes, SearchAnswer, applied_to
 from ersgallery_server.handlers import answers, checks, names
 from ersgallery_server.handlers.columns import identification_columns
-from ersgallery_server.handlers.streams import answer_each
+from ersgallery_server.handlers.streams import Begun, answer_ahead
 from ersgallery_server.status import to_status
 
 MAX_MATRIX_ROWS = 4096
@@ -51,21 +51,25 @@ class IdentificationHandlers:
 
     def batch_identify(self, request: pb.BatchIdentifyRequest, call: Call) -> pb.BatchIdentifyResponse:
         """Identify many probes as one search."""
-        gallery = self._galleries.get(names.parse_gallery("gallery", request.gallery))
-        overrides = checks.overrides(request.policy)
-        match request.WhichOneof("probes"):
-            case "matrix":
-                return _identify_matrix(gallery, request, overrides, call)
-            case "list":
-                return _identify_list(gallery, request, overrides, call)
-            case _:
-                raise InvalidRequest.field("probes", "must be a matrix or a list")
+        return self._begin(request, call).finish()
 
     def stream_identify(
         self, requests: Iterable[pb.StreamIdentifyRequest], call: Call
     ) -> Iterator[pb.StreamIdentifyResponse]:
         """Identify batch after batch; a batch that is refused does not end the stream."""
-        return answer_each(requests, lambda batch: self.batch_identify(batch, call), pb.StreamIdentifyResponse)
+        return answer_ahead(requests, lambda batch: self._begin(batch, call), pb.StreamIdentifyResponse)
+
+    def _begin(self, request: pb.BatchIdentifyRequest, call: Call) -> Begun[pb.BatchIdentifyResponse]:
+        """Begin the search of a matrix; probes of other kinds are acquired and searched in their turn."""
+        gallery = self._galleries.get(names.parse_gallery("gallery", request.gallery))
+        overrides = checks.overrides(request.policy)
+        match request.WhichOneof("probes"):
+            case "matrix":
+                return _begin_matrix(gallery, request, overrides, call)
+            case "list":
+                return Begun(lambda: _identify_list(gallery, request, overrides, call))
+            case _:
+                raise InvalidRequest.field("probes", "must be a matrix or a list")
 
 
 def _identify_embedding(
@@ -100,8 +104,10 @@ def _identification(
     if found is None or row is None:
         message = pb.Identification(decision=pb.DECISION_UNSURE, reasons=answers.reasons(prepared.reasons))
     else:
-        face = (prepared.content.norm, prepared.content.box) if isinstance(prepared.content, AcquiredEmbedding) else ()
-        message = answers.identification(gallery.record.gallery_id, found, row, *face)
+        face = prepared.content if isinstance(prepared.content, AcquiredEmbedding) else None
+        message = answers.identification(
+            gallery.record.gallery_id, found, row, face.norm if face else 0.0, face.box if face else None
+        )
     message.members.extend(_members(applied, prepared.members))
     return message
 
@@ -137,14 +143,19 @@ def _outcome(
     return pb.IdentifyOutcome(identification=_identification(gallery, probe, found, row, applied))
 
 
-def _identify_matrix(
+def _begin_matrix(
     gallery: Gallery, request: pb.BatchIdentifyRequest, overrides: PolicyOverrides, call: Call
-) -> pb.BatchIdentifyResponse:
+) -> Begun[pb.BatchIdentifyResponse]:
     message = request.matrix
     raw = _of_gallery(gallery, checks.matrix("matrix", message, MAX_MATRIX_ROWS), message.model)
-    answer = gallery.search(RawProbes(raw), overrides, call)
-    columns = identification_columns(gallery.record.gallery_id, answer, len(raw))
-    return pb.BatchIdentifyResponse(columns=columns, applied=answers.applied(answer.applied))
+    search = gallery.begin_search(RawProbes(raw), overrides, call)
+
+    def finish() -> pb.BatchIdentifyResponse:
+        answer = call.wait(search)
+        columns = identification_columns(gallery.record.gallery_id, answer, len(raw))
+        return pb.BatchIdentifyResponse(columns=columns, applied=answers.applied(answer.applied))
+
+    return Begun(finish, search)
 
 
 def _of_gallery(gallery: Gallery, raw: NDArray[np.float32], model: str) -> NDArray[np.float32]:

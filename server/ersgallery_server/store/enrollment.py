@@ -155,21 +155,20 @@ def _subject_changes(
     positions = {subject_id: position for position, subject_id in enumerate(keys)}
     owners = np.array([positions[subject_id] for subject_id in faces.subject_ids], dtype=np.int64)
     subject_keys = np.array(list(keys.values()), dtype=np.int64)
-    stood = np.array([before.get(key, _NEVER_STOOD) for key in keys.values()])
-    face_counts, searchable, sums = stood[:, 0], stood[:, 1], stood[:, 2:].T
-    added = [np.bincount(owners, part, len(keys)) for part in sum_parts(faces.ers[:, None])]
+    stood = np.array([before.get(key, _NEVER_STOOD) for key in keys.values()], np.float64)
+    face_counts, searchable_counts, sums = stood[:, 0], stood[:, 1], stood[:, 2:].T
+    searchable_counts_after = searchable_counts + np.bincount(owners[faces.ers >= gate], minlength=len(keys))
     face_counts_after = face_counts + np.bincount(owners, minlength=len(keys))
-    with np.errstate(invalid="ignore"):
-        mean_before = sum_of_parts(sums) / face_counts
+    added = np.array([np.bincount(owners, part, len(keys)) for part in sum_parts(faces.ers[:, None])], np.float64)
+    with np.errstate(invalid="ignore"):  # nobody's mean, where there was no face
+        mean_ers_before = sum_of_parts(sums) / face_counts
     return SubjectChanges(
         positions=positions,
         owners=owners,
         subject_keys=subject_keys,
         created=(subject_keys >= created.start) & (subject_keys < created.stop),
         face_counts=face_counts_after.astype(np.int64),
-        searchable_face_counts=(searchable + np.bincount(owners[faces.ers >= gate], minlength=len(keys))).astype(
-            np.int64
-        ),
-        mean_ers_before=mean_before,
-        mean_ers_after=sum_of_parts(sums + np.array(added)) / face_counts_after,
+        searchable_face_counts=searchable_counts_after.astype(np.int64),
+        mean_ers_before=mean_ers_before,
+        mean_ers_after=sum_of_parts(sums + added) / face_counts_after,
     )

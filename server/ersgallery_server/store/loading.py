@@ -1,11 +1,11 @@
 """All faces of a gallery as arrays, in the order of their ids: what an index is built from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, CursorResult, select
+from sqlalchemy import Connection, select
 
 from ersgallery_server.store.arrays import unpack_float32_rows
 from ersgallery_server.store.galleries import gallery_by_key
@@ -63,14 +63,14 @@ def stream_faces(
         .execution_options(stream_results=True, max_row_buffer=chunk_rows)
     )
     with unavailable_if_database_fails(), connection.execute(statement) as rows:
-        while len((chunk := _fetch(rows, dimension, chunk_rows)).face_ids):
+        while len((chunk := _fetch(rows.fetchmany, dimension, chunk_rows)).face_ids):
             yield chunk
 
 
-def _fetch(rows: CursorResult[Any], dimension: int, most: int) -> StoredFaces:
+def _fetch(fetch: Callable[[int], Sequence[Any]], dimension: int, most: int) -> StoredFaces:
     """Return the next faces, at most so many; none at the end."""
     parts: list[StoredFaces] = []
-    while most and (some := rows.fetchmany(min(most, FETCHED_ROWS))):
+    while most and (some := fetch(min(most, FETCHED_ROWS))):
         parts.append(_faces_of(some, dimension))
         most -= len(some)
     return StoredFaces(

@@ -3,15 +3,12 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ersgallery_server.errors import ShuttingDown
 
 R = TypeVar("R")
 T = TypeVar("T")
-
-_END = object()
 
 
 class Activity:
@@ -45,21 +42,17 @@ class Activity:
             self._under_way -= 1
             self._changed.notify_all()
 
-    def each(self, requests: Iterable[R]) -> Iterator[R]:
-        """Yield the requests of a stream, which counts as idle while it waits for the next one.
+    def open_stream(self) -> "OpenStream":
+        """Count a call as a stream from now on; it must be closed before the call ends."""
+        self._add(-1)
+        return OpenStream(self)
 
-        The next is asked for when the answer to the one before has been sent. Raises ShuttingDown for a request that
-        comes after `drain`.
-        """
-        iterator = iter(requests)
-        while True:
-            with self._idle():
-                request: Any = next(iterator, _END)
-            if request is _END:
-                return
+    def came(self) -> None:
+        """Count a request of a stream. Raises ShuttingDown after `drain`."""
+        with self._changed:
             if self._draining:
                 raise ShuttingDown
-            yield request
+            self._under_way += 1
 
     def drain(self) -> None:
         """Let no stream begin another request."""
@@ -71,14 +64,51 @@ class Activity:
         with self._changed:
             return self._changed.wait_for(lambda: self._under_way == 0, timeout_s)
 
-    @contextmanager
-    def _idle(self) -> Iterator[None]:
-        self.ended()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._under_way += 1
+    def _add(self, change: int) -> None:
+        with self._changed:
+            self._under_way += change
+            self._changed.notify_all()
+
+    def answered(self, requests: int = 1) -> None:
+        """Say that requests of a stream have been answered, or will not be."""
+        self._add(-requests)
+
+    def closed(self) -> None:
+        """Count a stream as a call again, which is about to end."""
+        self._add(1)
+
+
+class OpenStream:
+    """A stream, which is under way as long as a request that came has no answer, and idle otherwise."""
+
+    def __init__(self, activity: Activity) -> None:
+        self._activity = activity
+        self._unanswered = 0
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def each(self, requests: Iterable[R]) -> Iterator[R]:
+        """Yield the requests, on any one thread, until the stream is closed; raises ShuttingDown after `drain`."""
+        for request in requests:
+            with self._lock:
+                if self._closed:
+                    return
+                self._activity.came()
+                self._unanswered += 1
+            yield request
+
+    def answered(self) -> None:
+        """Say that the answer to the first request without one has been sent."""
+        with self._lock:
+            self._unanswered -= 1
+        self._activity.answered()
+
+    def close(self) -> None:
+        """Forget the requests that will have no answer."""
+        with self._lock:
+            self._closed = True
+            self._activity.answered(self._unanswered)
+        self._activity.closed()
 
 
 class CallPool(ThreadPoolExecutor):

@@ -86,13 +86,17 @@ class MethodTable(grpc.GenericRpcHandler):
         def serve(requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             if not self._streams.acquire(blocking=False):
                 _abort(context, TooManyStreams(self._max_streams))
+            stream = self._activity.open_stream()
             try:
-                yield from behavior(self._activity.each(requests), _call(context))
+                for response in behavior(stream.each(requests), _call(context)):
+                    yield response
+                    stream.answered()
             except grpc.RpcError:  # gRPC's own word for a caller that went away
                 raise
             except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
                 _abort(context, error)
             finally:
+                stream.close()
                 self._streams.release()
 
         return serve

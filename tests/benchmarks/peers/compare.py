@@ -33,7 +33,7 @@ THREADS = 64
 K = 10
 EQUAL = 0.995
 _MATED = 2000
-_ANSWERS_S = 30.0
+_ANSWERS_ROUNDS = 15
 """Slow engines answer fewer probes for their mate1, of the same ones in the same order."""
 _LEAST_ANSWERS = 100
 _CHUNK = 5000
@@ -153,7 +153,7 @@ def _insert(peer: Peer, crowd: Crowd) -> dict[str, float]:
 def _mode(
     key: str, what: str, mode: Mode, trial: Trial, ours: _Ours, figures: dict[str, float], options: Options
 ) -> Iterator[Result]:
-    figures = {**figures, **answers(mode, trial)}
+    figures = {**figures, **answers(mode, trial, _ANSWERS_ROUNDS * options.seconds)}
     probes = trial.mated
     for clients in (1, THREADS):
         theirs, mine, alone = [], [], []
@@ -178,9 +178,9 @@ def _rate(mode: Mode, probes: FloatRows, threads: int, seconds: float) -> float:
     )
 
 
-def answers(mode: Mode, trial: Trial) -> dict[str, float]:
+def answers(mode: Mode, trial: Trial, longest_s: float) -> dict[str, float]:
     """Ask for as many mated probes as there is time for; return mate1 and of how many it is the share."""
-    stop = time.perf_counter() + _ANSWERS_S
+    stop = time.perf_counter() + longest_s
     found: list[int] = []
     for probe in trial.mated:
         ids = mode.search(probe, K)

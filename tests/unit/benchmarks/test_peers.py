@@ -40,26 +40,25 @@ def search(crowd: Crowd) -> Callable[[NDArray[np.float32], int], list[int]]:
 def test_an_engine_that_scans_all_rows_keeps_every_mate(
     trial: Trial, search: Callable[[NDArray[np.float32], int], list[int]]
 ) -> None:
-    assert answers(Mode("exact", "", search), trial) == {"mate1": 1.0, "of": float(trial.identified.sum())}
+    assert answers(Mode("exact", "", search), trial, 60.0) == {"mate1": 1.0, "of": float(trial.identified.sum())}
 
 
 def test_an_engine_that_returns_the_second_best_keeps_no_mate(
     trial: Trial, search: Callable[[NDArray[np.float32], int], list[int]]
 ) -> None:
-    assert answers(Mode("second", "", lambda probe, k: search(probe, k)[1:]), trial)["mate1"] == 0.0
+    assert answers(Mode("second", "", lambda probe, k: search(probe, k)[1:]), trial, 60.0)["mate1"] == 0.0
 
 
 def test_a_slow_engine_answers_fewer_probes(
     trial: Trial, search: Callable[[NDArray[np.float32], int], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, "_ANSWERS_S", 0.01)
     monkeypatch.setattr(compare, "_LEAST_ANSWERS", 10)
 
     def slow(probe: NDArray[np.float32], k: int) -> list[int]:
         time.sleep(0.002)
         return search(probe, k)
 
-    figures = answers(Mode("slow", "", slow), trial)
+    figures = answers(Mode("slow", "", slow), trial, 0.01)
     assert figures["mate1"] == 1.0
     assert figures["of"] < trial.identified.sum()
 

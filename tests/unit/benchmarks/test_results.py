@@ -32,6 +32,7 @@ def test_a_goal_is_met_at_its_own_size_alone() -> None:
     assert [outcome.met for outcome in judged([at_size, smaller], [GOAL])] == [True]
     (outcome,) = judged([smaller], [GOAL])
     assert (outcome.met, outcome.faces, outcome.why_not) == (None, 10_000, "not measured")
+    assert outcome.measured == "9.0 at 10,000; not measured at its own size"
 
 
 def test_a_goal_that_was_left_out_says_why() -> None:

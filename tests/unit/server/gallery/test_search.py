@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ersgallery_index import Derivation, Identification, Policy, Profile, Template, Weighting, normalize
 from ersgallery_server.gallery.overrides import PolicyOverrides
-from ersgallery_server.gallery.search import ProbeSet, RawProbes, SearchAnswer, answer_batch, joined, slices_of
+from ersgallery_server.gallery.search import ProbeSet, RawProbes, SearchAnswer, answer_batch, joined, part_of
 from ersgallery_server.gallery.state import GalleryState
 from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, ProfileVersion
 from numpy.typing import NDArray
@@ -49,6 +49,13 @@ def spoilt(rows: int, *bad: int) -> RawProbes:
     vectors = raw(rows)
     vectors[list(bad)] = np.resize(np.array([np.nan, 0.0, np.inf], np.float32), len(bad))[:, None]
     return RawProbes(vectors)
+
+
+def cut(probes: ProbeSet | RawProbes, rows: int) -> list[ProbeSet | RawProbes]:
+    parts = [part_of(probes, 0, rows)]
+    while (done := sum(map(len, parts))) < len(probes):
+        parts.append(part_of(probes, done, rows))
+    return parts
 
 
 def answers(answer: SearchAnswer) -> list[Identification]:
@@ -104,7 +111,7 @@ def test_the_parts_of_a_job_make_the_answer_to_the_whole(state: GalleryState, si
     ]
     for probes in jobs:
         (whole,) = answer_batch(state, [(probes, overrides)])
-        parts = [answer_batch(state, [(part, overrides)])[0] for part in slices_of(probes, size)]
+        parts = [answer_batch(state, [(part, overrides)])[0] for part in cut(probes, size)]
         assert_equal(joined(parts), whole)
         assert (joined(parts).identifications.filtered is None) is (not asks or not len(whole.identifications))
 
