@@ -108,7 +108,7 @@ class RowFile:
             for number in np.unique(blocks[blocks >= 0]).tolist():
                 erased += self._erase_in(number, face_ids[blocks == number])
             if erased:
-                os.fdatasync(self._descriptor)
+                _to_disk(self._descriptor)
         return erased
 
     def read(self, number: int) -> Block:
@@ -160,8 +160,9 @@ class RowFile:
 
     def _sync(self) -> None:
         """Bring what was written to the disk and out of the cache, where the next start alone needs it."""
-        os.fdatasync(self._descriptor)
-        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        _to_disk(self._descriptor)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         self._unsynced_bytes = 0
 
     def _offset(self, number: int) -> int:
@@ -179,6 +180,11 @@ def _write(descriptor: int, view: memoryview, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
+
+
+def _to_disk(descriptor: int) -> None:
+    """Bring what was written to the disk; systems without a call for the data alone write all."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 def _read(descriptor: int, view: memoryview, offset: int) -> int:
