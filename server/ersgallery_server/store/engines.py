@@ -141,8 +141,6 @@ def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
     cursor.execute(f"PRAGMA wal_autocheckpoint = {SQLITE_LOG_PAGES}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")
-    # What a savepoint could have to take back is kept, page by page, and a file would get a copy of what is deleted.
-    cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
     cursor.close()
 
