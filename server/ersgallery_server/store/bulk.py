@@ -4,6 +4,7 @@ SQLite takes many rows in one statement: Python's driver lets other threads run 
 PostgreSQL takes large batches by binary COPY.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 SQLITE_ROWS = (256, 32)
-"""Rows in one statement of SQLite, as many as there are; a dozen columns stay below its limit of 32,766 parameters."""
+"""Rows in one statement of SQLite, as many as there are and as its limit of parameters allows."""
 
 COPY_ROWS = 64
 """From so many rows on, COPY is faster than a statement for each row."""
@@ -60,9 +61,12 @@ def insert_columns(
 
 
 def _insert_positions(connection: Connection, prepared: _Prepared, rows: list[tuple[Any, ...]]) -> None:
+    driver: Any = connection.connection.driver_connection
+    # Usually 32,766, and 999 before SQLite 3.32.
+    most = driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(rows[0])
     start = 0
     for at_once, sql in prepared.many_sql.items():
-        while start + at_once <= len(rows):
+        while at_once <= most and start + at_once <= len(rows):
             connection.exec_driver_sql(sql, tuple(chain.from_iterable(rows[start : start + at_once])))
             start += at_once
     if rows[start:]:

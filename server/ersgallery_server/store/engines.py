@@ -21,6 +21,9 @@ SQLITE_PAGE_BYTES = 16384
 SQLITE_CACHE_KIB = 32 * 1024
 """Pages that a connection keeps: those of the indexes of some millions of faces that a batch of them touches."""
 
+SQLITE_LOG_PAGES = 4096
+"""The log is moved into the database when it has 64 MiB, four times as seldom as usual, for that waits for the disk."""
+
 _WAL_RETRY_S = 0.02
 
 
@@ -135,10 +138,9 @@ def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
     cursor.execute(f"PRAGMA page_size = {SQLITE_PAGE_BYTES}")
     _enter_wal(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {SQLITE_LOG_PAGES}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")
-    # What a savepoint could have to take back is kept, page by page, and a file would get a copy of what is deleted.
-    cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
     cursor.close()
 

@@ -1,6 +1,8 @@
 """Large batches take other ways into the database than small ones, and come to the same."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from ersgallery_server.store import Store, StoreUnavailable, WriteTransaction
 from ersgallery_server.store.bulk import COPY_ROWS, SQLITE_ROWS, insert_columns
 from ersgallery_server.store.tables import FACES
 from ersgallery_server.values import FaceBox, GalleryRecord, NewFace
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError
 
 from tests.support.stores import (
@@ -65,6 +67,18 @@ def test_every_column_of_every_face_comes_back_as_it_was_given(
     assert np.array_equal(stored, np.stack([face.embedding for face in faces]))
     first = store.subject(gallery.key, faces[0].subject_id, 0.0)
     assert (first.display_name, first.face_count) == ("Name 0", min(count, 2))
+
+
+def test_a_sqlite_that_takes_few_parameters_takes_few_rows_at_once(tmp_path: Path) -> None:
+    def limit(dbapi_connection: Any, *_: object) -> None:
+        dbapi_connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+
+    with Store.open(f"sqlite:///{tmp_path}/gallery.db") as store:
+        gallery = create_gallery(store)
+        event.listen(store._engines.writing, "connect", limit)
+        store._engines.writing.dispose()
+        write(store, lambda t: enroll_within(t, gallery, varied(2 * SQLITE_ROWS[0] + 1)))
+        assert len(stored_ids(store, gallery)) == 2 * SQLITE_ROWS[0] + 1
 
 
 @pytest.fixture

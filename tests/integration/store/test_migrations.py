@@ -120,7 +120,7 @@ def test_sqlite_is_set_up_for_durability_and_erasure(tmp_path: Path) -> None:
                     ("synchronous", 2),
                     ("foreign_keys", 1),
                     ("secure_delete", 1),
-                    ("temp_store", 2),
+                    ("wal_autocheckpoint", 4096),
                     ("busy_timeout", 10_000),
                 ):
                     assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == value
