@@ -281,7 +281,6 @@ def test_what_was_cancelled_or_expired_while_it_waited_is_not_done(core: Core) -
 
 def test_a_commit_that_has_begun_is_finished_whoever_goes_away(core: Core) -> None:
     gallery = core.create()
-    call = Call(deadline_s=time.monotonic() + 0.05)
     with ThreadPoolExecutor(1) as pool:
         held = Held(core.store.submit)
         enrolled = pool.submit(enroll, gallery, 1, call=Call())
@@ -290,13 +289,15 @@ def test_a_commit_that_has_begun_is_finished_whoever_goes_away(core: Core) -> No
         held.let_go()
         held.work.result()
         assert isinstance(enrolled.result(), EnrollmentReport)
-        owner = Held(gallery._actor.ask)
-        late = pool.submit(enroll, gallery, 2, call=call)
-        while core.stored(gallery) < 2:
-            time.sleep(0.001)
-        call.cancellation.happen()
-        time.sleep(0.1)
-        owner.let_go()
+        with Held(gallery._actor.ask):
+            deadline_s = time.monotonic() + 2.0
+            call = Call(deadline_s=deadline_s)
+            late = pool.submit(enroll, gallery, 2, call=call)
+            while core.stored(gallery) < 2:
+                assert not late.done()
+                time.sleep(0.001)
+            call.cancellation.happen()
+            time.sleep(max(0.0, deadline_s - time.monotonic()) + 0.05)
         assert isinstance(late.result(), EnrollmentReport)
     assert searchable(gallery) == {"s1", "s2"}
 
