@@ -68,9 +68,9 @@ class EnrollmentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamEnrollFaces(self, request_iterator, context):
-        """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-        server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
-        slows the sender. A sender keeps a few batches under way.
+        """Enrols in bulk: every message is a batch as in EnrollFaces, and they are stored and answered in the same order. The
+        server checks and scores the next two while one is stored; what comes later is held back by the transport, so a slow
+        database slows the sender. A sender keeps a few batches under way.
         Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -39,9 +39,9 @@ class EnrollmentServiceStub:
         ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesRequest,
         ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse,
     ]
-    """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-    server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
-    slows the sender. A sender keeps a few batches under way.
+    """Enrols in bulk: every message is a batch as in EnrollFaces, and they are stored and answered in the same order. The
+    server checks and scores the next two while one is stored; what comes later is held back by the transport, so a slow
+    database slows the sender. A sender keeps a few batches under way.
     Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
     """
 
@@ -66,9 +66,9 @@ class EnrollmentServiceAsyncStub:
         ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesRequest,
         ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse,
     ]
-    """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-    server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
-    slows the sender. A sender keeps a few batches under way.
+    """Enrols in bulk: every message is a batch as in EnrollFaces, and they are stored and answered in the same order. The
+    server checks and scores the next two while one is stored; what comes later is held back by the transport, so a slow
+    database slows the sender. A sender keeps a few batches under way.
     Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
     """
 
@@ -97,9 +97,9 @@ class EnrollmentServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse], collections.abc.AsyncIterator[ersgallery.v1.enrollment_service_pb2.StreamEnrollFacesResponse]]:
-        """Enrols in bulk: every message is a batch as in EnrollFaces and is answered by one message in the same order. The
-        server takes a batch when it has answered the one before; what waits is held back by the transport, so a slow database
-        slows the sender. A sender keeps a few batches under way.
+        """Enrols in bulk: every message is a batch as in EnrollFaces, and they are stored and answered in the same order. The
+        server checks and scores the next two while one is stored; what comes later is held back by the transport, so a slow
+        database slows the sender. A sender keeps a few batches under way.
         Errors: as EnrollFaces, inside the response of the batch; the stream goes on.
         """
 

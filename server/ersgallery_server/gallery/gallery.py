@@ -15,6 +15,7 @@ from ersgallery_server.call import Call
 from ersgallery_server.errors import IndexBehind, ShuttingDown
 from ersgallery_server.gallery.acquisition import Acquired, AcquiredFaces, Acquirer, count_acquisitions
 from ersgallery_server.gallery.actor import IndexActor
+from ersgallery_server.gallery.committing import BegunEnrollment, Committing
 from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan, EnrollmentReport, ItemError
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
 from ersgallery_server.gallery.origins import same_vectors
@@ -143,27 +144,50 @@ class Gallery:
     ) -> EnrollmentReport | Replay:
         """Store a batch and return once it is searchable.
 
+        Raises as begin_enroll does, and what its `finish` does.
+        """
+        return self.begin_enroll(items, request, encode, call).finish()
+
+    def begin_enroll(
+        self,
+        items: Sequence[EnrollmentItem | ItemError],
+        request: tuple[str, bytes] | None,
+        encode: Callable[[EnrollmentReport], bytes],
+        call: Call,
+    ) -> BegunEnrollment:
+        """Begin to store a batch; batches are stored in the order in which they were begun.
+
         `request` is (request_id, fingerprint of the body); a repetition returns the first answer as `encode` made it.
         A profile that changes while faces are scored makes the scoring start again. Raises IndexBehind where the index
         could not take what was stored.
         """
         if request and (first := self._first_answer(*request)):
-            return self._repeat(first, call)
+            return BegunEnrollment(lambda: self._repeat(first, call))
         sources = [member.source for item in items if isinstance(item, EnrollmentItem) for member in item.members]
         acquired = self._acquirer.acquire_columns(sources, self.record.settings.several_faces, call)
         counts = count_acquisitions(sources, acquired.others.values())
-        batch = _Batch(items, acquired, counts, request, encode)
-        while True:
-            state = self.state
+        return self._begin_batch(_Batch(items, acquired, counts, request, encode), call)
+
+    def _begin_batch(self, batch: "_Batch", call: Call) -> BegunEnrollment:
+        state = self.state
+        plan, committing = self._store_batch(batch, state)
+
+        def finish() -> EnrollmentReport | Replay:
             try:
-                return self._store_batch(batch, state, call)
+                done = committing.finish(call)
             except ProfileChanged:
                 now = self._owners_state(call)
                 if now.record.version == state.record.version:
                     raise IndexBehind.before_commit(state.record.gallery_id) from None
+                return self._begin_batch(batch, call).finish()
+            return self._repeat(done, call) if isinstance(done, Replay) else plan.report(done)
 
-    def _store_batch(self, batch: "_Batch", state: GalleryState, call: Call) -> EnrollmentReport | Replay:
-        """Score and store a batch as the gallery is in `state`; raises ProfileChanged where it no longer is.
+        return BegunEnrollment(finish, committing.stored)
+
+    def _store_batch(
+        self, batch: "_Batch", state: GalleryState
+    ) -> tuple[EnrollmentPlan, Committing[Enrolled | Replay]]:
+        """Score a batch as the gallery is in `state` and begin to store it, which raises ProfileChanged if it changed.
 
         Raises DeviceFull, before anything is stored, where the index has no room.
         """
@@ -176,7 +200,7 @@ class Gallery:
             gate,
         )
         state.index.require_room(len(plan.faces))  # before the commit: a face that is stored must be searchable
-        committed = self._commit(
+        return plan, self._begin_commit(
             lambda transaction: transaction.enroll(
                 state.record.key,
                 state.record.profile.key,
@@ -189,10 +213,8 @@ class Gallery:
             ),
             lambda done: done.revision,
             lambda state, done: state if isinstance(done, Replay) else _index_enrolled(state, plan, done),
-            call,
             lambda done: None if isinstance(done, Replay) else self._note_enrolled(plan, done),
         )
-        return self._repeat(committed, call) if isinstance(committed, Replay) else plan.report(committed)
 
     def write(self, work: Callable[[WriteTransaction], T], call: Call) -> T:
         """Run a transaction that changes nothing in the index, such as a subject's metadata."""
@@ -202,44 +224,45 @@ class Gallery:
         """Delete a face; return the revision from which no search finds it. Raises FaceNotFound."""
         key = self.record.key
         ids = np.array([face_id], np.int64)
-        return self._commit(
-            lambda transaction: transaction.delete_face(key, subject_id, face_id, pool=self._templates.pool),
-            lambda deleted: deleted.revision,
-            lambda state, deleted: (
-                change_templates(state, deleted.pooled, deleted.revision)
-                if state.by_template
-                else remove_faces(state, ids, deleted.revision)
-            ),
-            call,
-            lambda deleted: self._templates.remember(deleted.pooled),
-            lambda deleted: np.append(ids, deleted.subject_key),
-        ).revision
+        return (
+            self._begin_commit(
+                lambda transaction: transaction.delete_face(key, subject_id, face_id, pool=self._templates.pool),
+                lambda deleted: deleted.revision,
+                lambda state, deleted: (
+                    change_templates(state, deleted.pooled, deleted.revision)
+                    if state.by_template
+                    else remove_faces(state, ids, deleted.revision)
+                ),
+                lambda deleted: self._templates.remember(deleted.pooled),
+                lambda deleted: np.append(ids, deleted.subject_key),
+            )
+            .finish(call)
+            .revision
+        )
 
     def delete_subject(self, subject_id: str, call: Call) -> DeletedSubject:
         """Delete a subject; return the revision from which no search finds it. Raises SubjectNotFound."""
         key = self.record.key
-        return self._commit(
+        return self._begin_commit(
             lambda transaction: transaction.delete_subject(key, subject_id),
             lambda deleted: deleted.revision,
             lambda state, deleted: remove_subject(state, deleted.subject_key, deleted.face_ids, deleted.revision),
-            call,
             lambda deleted: self._templates.forget(deleted.subject_key),
             lambda deleted: np.append(deleted.face_ids, deleted.subject_key),
-        )
+        ).finish(call)
 
-    def _commit(
+    def _begin_commit(
         self,
         work: Callable[[WriteTransaction], T],
         revision: Callable[[T], int],
         change: Callable[[GalleryState, T], GalleryState],
-        call: Call,
         committed: Callable[[T], None],
         gone: Callable[[T], NDArray[np.int64]] | None = None,
-    ) -> T:
-        """Store first, then index; return what the store gave once the owner has made the change that follows.
+    ) -> Committing[T]:
+        """Begin to store, and let the owner then make the change that follows.
 
         committed: told first, on the writer's thread. gone: the faces and the subject that were deleted, which are then
-        erased in the snapshot, too, before this returns.
+        erased in the snapshot, too, before the change is finished.
         """
         done: Future[None] = Future()
         erased: Future[None] = Future()
@@ -252,11 +275,8 @@ class Gallery:
                 done.add_done_callback(lambda _: self.saved.erase(revision(result), ids, erased))
             self._actor.mutate(revision(result), lambda state: change(state, result), done)
 
-        stored = call.wait(self._store.submit(work, follow))
-        done.result()
-        if gone is not None:
-            erased.result()
-        return stored
+        stored = self._store.submit(work, follow)
+        return Committing(stored, (done,) if gone is None else (done, erased))
 
     def _note_enrolled(self, plan: EnrollmentPlan, enrolled: Enrolled) -> None:
         self._templates.remember(enrolled.pooled)

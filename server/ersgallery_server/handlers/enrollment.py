@@ -12,7 +12,7 @@ from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.inputs import Member
 from ersgallery_server.handlers import checks, names
 from ersgallery_server.handlers.answers import face_box
-from ersgallery_server.handlers.streams import answer_each
+from ersgallery_server.handlers.streams import Begun, answer_ahead
 from ersgallery_server.status import to_status
 from ersgallery_server.store import Replay
 from ersgallery_server.values import Metadata
@@ -20,6 +20,9 @@ from ersgallery_server.values import Metadata
 MAX_ITEMS = 1000
 MAX_FACES = 1000
 MAX_REQUEST_ID_CHARACTERS = 128
+
+_AHEAD = 1
+"""Batches of a stream that wait while one is stored: more would not be faster, and a batch may have many megabytes."""
 
 _NO_METADATA: Metadata = {}
 _DISPOSITIONS = [pb.Disposition.Value(f"DISPOSITION_{disposition.value}") for disposition in DISPOSITIONS]
@@ -33,6 +36,28 @@ class EnrollmentHandlers:
 
     def enroll_faces(self, request: pb.EnrollFacesRequest, call: Call) -> pb.EnrollFacesResponse:
         """Enrol a batch."""
+        return self._begin(request, call).finish()
+
+    def stream_enroll_faces(
+        self, requests: Iterable[pb.StreamEnrollFacesRequest], call: Call
+    ) -> Iterator[pb.StreamEnrollFacesResponse]:
+        """Enrol batch after batch; a batch that is refused does not end the stream.
+
+        The next is checked and scored while the one before is stored, up to the first with a photograph: acquiring
+        these waits for a model, and what comes later must not be stored before.
+        """
+        photographs = False
+
+        def begin(batch: pb.EnrollFacesRequest) -> Begun[pb.EnrollFacesResponse]:
+            nonlocal photographs
+            photographs = photographs or any(map(_has_photograph, batch.enrollments))
+            if photographs:
+                return Begun(lambda: self.enroll_faces(batch, call))
+            return self._begin(batch, call)
+
+        return answer_ahead(requests, begin, pb.StreamEnrollFacesResponse, ahead=_AHEAD)
+
+    def _begin(self, request: pb.EnrollFacesRequest, call: Call) -> Begun[pb.EnrollFacesResponse]:
         gallery_id = names.parse_gallery("parent", request.parent)
         gallery = self._galleries.get(gallery_id)
         checks.check_count("enrollments", len(request.enrollments), MAX_ITEMS)
@@ -48,16 +73,21 @@ class EnrollmentHandlers:
             answers.append(_response(gallery_id, made))
             return answers[-1].SerializeToString()
 
-        report = gallery.enroll(items, identity, encode, call)
-        if isinstance(report, Replay):
-            return pb.EnrollFacesResponse.FromString(report.response)
-        return answers[-1] if answers else _response(gallery_id, report)
+        begun = gallery.begin_enroll(items, identity, encode, call)
 
-    def stream_enroll_faces(
-        self, requests: Iterable[pb.StreamEnrollFacesRequest], call: Call
-    ) -> Iterator[pb.StreamEnrollFacesResponse]:
-        """Enrol batch after batch; a batch that is refused does not end the stream."""
-        return answer_each(requests, lambda batch: self.enroll_faces(batch, call), pb.StreamEnrollFacesResponse)
+        def finish() -> pb.EnrollFacesResponse:
+            report = begun.finish()
+            if isinstance(report, Replay):
+                return pb.EnrollFacesResponse.FromString(report.response)
+            return answers[-1] if answers else _response(gallery_id, report)
+
+        return Begun(finish, begun.stored)
+
+
+def _has_photograph(message: pb.Enrollment) -> bool:
+    if message.HasField("template"):
+        return any(member.HasField("image") for member in message.template.members)
+    return message.HasField("image")
 
 
 def _face_count(message: pb.Enrollment) -> int:

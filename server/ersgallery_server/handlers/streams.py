@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from queue import Empty, Queue
 from typing import Any, Generic, TypeVar
 
@@ -31,19 +30,17 @@ class Begun(Generic[M_co]):
             self.work.cancel()
 
 
-def answer_each(
-    requests: Iterable[Any], ask: Callable[[Any], Message], response_type: Callable[..., Message]
-) -> Iterator[Any]:
-    """Answer the batch of each request with its sequence; a batch that is refused does not end the stream."""
-    for request in requests:
-        yield _answer(request.sequence, partial(ask, request.batch), response_type)
-
-
 def answer_ahead(
-    requests: Iterable[Any], begin: Callable[[Any], Begun[Message]], response_type: Callable[..., Message]
+    requests: Iterable[Any],
+    begin: Callable[[Any], Begun[Message]],
+    response_type: Callable[..., Message],
+    ahead: int = AHEAD,
 ) -> Iterator[Any]:
-    """Answer as answer_each does, while a thread of its own begins the batches that have come meanwhile."""
-    reader = _Reader(requests, begin)
+    """Answer the batch of each request with its sequence; a batch that is refused does not end the stream.
+
+    Meanwhile a thread of its own begins up to `ahead` batches that have come.
+    """
+    reader = _Reader(requests, begin, ahead)
     reader.start()
     try:
         while (item := reader.begun.get()) is not None:
@@ -58,9 +55,9 @@ def answer_ahead(
 class _Reader(threading.Thread):
     """Puts into `begun` what it reads and begins; then None, or what the requests raised."""
 
-    def __init__(self, requests: Iterable[Any], begin: Callable[[Any], Begun[Message]]) -> None:
+    def __init__(self, requests: Iterable[Any], begin: Callable[[Any], Begun[Message]], ahead: int) -> None:
         super().__init__(name="rpc-reader", daemon=True)
-        self.begun: Queue[tuple[int, Begun[Message]] | Exception | None] = Queue(AHEAD)
+        self.begun: Queue[tuple[int, Begun[Message]] | Exception | None] = Queue(ahead)
         self._requests = requests
         self._begin = begin
         self._stopped = threading.Event()

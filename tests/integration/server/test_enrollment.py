@@ -5,6 +5,7 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 from ersgallery.v1 import enrollment_service_pb2 as pb
+from ersgallery.v1 import face_input_pb2 as face
 from ersgallery.v1 import gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as galleries
 
@@ -130,6 +131,27 @@ def test_a_stream_answers_every_batch_in_order(server: RunningServer, new_galler
     assert [answer.sequence for answer in answers] == list(range(5))
     assert read(answers[2].error).reason == "GALLERY_NOT_FOUND"
     assert [answers[i].response.revision for i in (0, 1, 3, 4)] == [1, 2, 3, 4]
+
+
+def test_a_stream_stores_what_comes_after_a_photograph_after_it(
+    server: RunningServer, new_gallery: MakeGallery
+) -> None:
+    gallery = new_gallery()
+    photograph = face.Image(content=b"none")
+    template = face.Template(members=[face.TemplateMember(image=photograph)])
+    enrollments = [
+        item("ann", axis(1)),
+        pb.Enrollment(subject_id="bob", image=photograph),
+        item("cid", axis(2)),
+        pb.Enrollment(subject_id="dan", template=template),
+        item("eve", axis(3)),
+    ]
+    batches = [pb.EnrollFacesRequest(parent=f"galleries/{gallery}", enrollments=[each]) for each in enrollments]
+    requests = [pb.StreamEnrollFacesRequest(sequence=i, batch=batch) for i, batch in enumerate(batches)]
+    answers = list(server.enrollment.StreamEnrollFaces(iter(requests)))
+    assert [answer.sequence for answer in answers] == list(range(5))
+    assert [answers[i].response.revision for i in (0, 2, 4)] == [1, 2, 3]
+    assert [read(answers[i].error).reason for i in (1, 3)] == ["MODEL_NOT_INSTALLED"] * 2
 
 
 def test_limits_are_in_the_error(server: RunningServer, new_gallery: MakeGallery) -> None:

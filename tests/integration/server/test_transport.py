@@ -256,7 +256,7 @@ def test_a_drain_finishes_what_was_accepted_and_begins_nothing_more(tmp_path: Pa
     ended = threading.Event()
 
     def batches() -> Iterator[enrollment.StreamEnrollFacesRequest]:
-        for number in range(3):
+        for number in range(6):
             batch = enrollment.EnrollFacesRequest(parent="galleries/g", enrollments=[item(f"b{number}", axis(1))])
             yield enrollment.StreamEnrollFacesRequest(sequence=number, batch=batch)
         ended.wait()
@@ -264,16 +264,16 @@ def test_a_drain_finishes_what_was_accepted_and_begins_nothing_more(tmp_path: Pa
     with Held(service._store.submit):
         create = server.galleries.CreateSubject
         stream = server.enrollment.StreamEnrollFaces(batches())
-        wait_until(lambda: len(service._store._writer._waiting) == 1)
+        wait_until(lambda: len(service._store._writer._waiting) == 3)
         calls = [create.future(subject("g", f"s{number}")) for number in range(6)]
-        wait_until(lambda: service._server._activity.waiting >= 3 and len(service._store._writer._waiting) >= 3)
+        wait_until(lambda: service._server._activity.waiting >= 3 and len(service._store._writer._waiting) >= 5)
         drain = threading.Thread(target=service.__exit__, args=(None, None, None))
         drain.start()
         wait_until(lambda: service._server._activity._draining)
         with pytest.raises(grpc.RpcError):
             create(subject("g", "late"))
     assert [call.result().subject.name[-2:] for call in calls] == [f"s{number}" for number in range(6)]
-    assert next(stream).response.revision == 1
+    assert [next(stream).response.revision for _ in range(3)] == [1, 2, 3], "the two that were begun meanwhile, too"
     with refused() as refusal:
         next(stream)
     assert refusal.reason == "SHUTTING_DOWN"
@@ -281,7 +281,7 @@ def test_a_drain_finishes_what_was_accepted_and_begins_nothing_more(tmp_path: Pa
     ended.set()
     server.channel.close()
     with running_server(settings(tmp_path)) as server:
-        assert {name for name, _ in server.subjects("g")} == {"b0", *(f"s{number}" for number in range(6))}
+        assert {name for name, _ in server.subjects("g")} == {"b0", "b1", "b2", *(f"s{number}" for number in range(6))}
 
 
 def test_a_drain_that_takes_too_long_ends_all_the_same(tmp_path: Path) -> None:
