@@ -77,7 +77,7 @@ def session_with_faults(folder: Path, patch: pytest.MonkeyPatch) -> None:
         with refused() as refusal:
             enroll(server, "g", item("bob", FACE))
         assert refusal.reason == "INDEX_BEHIND"
-        for owner, name in ((search_module, "identify"), (identification_module, "prepare")):
+        for owner, name in ((search_module, "identify"), (identification_module, "_identify_embedding")):
             with patch.context() as broken:
                 broken.setattr(owner, name, _fail)
                 with refused() as refusal:
