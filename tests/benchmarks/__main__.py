@@ -97,19 +97,19 @@ def _run(arguments: list[str], summary: Path, entry: str, command: str, omitted:
             stdout=subprocess.PIPE,
         )
         assert process.stdout is not None
-        earlier = load(summary)
+        earlier, place = load(summary), f"{machine()}, load {os.getloadavg()[0]:.1f} at the start"
         for line in process.stdout:
             print(f"    {line.rstrip()}", flush=True)
-            _save(summary, earlier, record, entry, command)
+            _save(summary, earlier, record, entry, command, place)
         code = process.wait()
-        _save(summary, earlier, record, entry, command)
+        _save(summary, earlier, record, entry, command, place)
         return code
 
 
-def _save(summary: Path, earlier: list[Measured], record: Path, entry: str, command: str) -> None:
+def _save(summary: Path, earlier: list[Measured], record: Path, entry: str, command: str, place: str) -> None:
     """Put what is recorded so far, and what follows from it, into the summary."""
-    found = [Measured(result, today(), entry, machine()) for result in _recorded(record)]
-    found += [Measured(result, today(), entry, machine()) for result in derived(one.result for one in found)]
+    found = [Measured(result, today(), entry, place) for result in _recorded(record)]
+    found += [Measured(result, today(), entry, place) for result in derived(one.result for one in found)]
     write_file(summary, as_json(merged(earlier, found), command).encode())
 
 
