@@ -25,7 +25,7 @@ class Coder:
     """Codes the segments of one index block by block on a thread that all indexes share.
 
     A block is searched by its codes as soon as it has them; until then its rows are searched as they are, so no search
-    waits. Sketches are made of full segments alone.
+    waits. Sketches are made segment by segment.
     """
 
     def __init__(self, block_rows: int) -> None:

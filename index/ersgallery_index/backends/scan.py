@@ -58,14 +58,18 @@ def propose(segments: Sequence[Segment], probes: FloatRows, window: Window, widt
 
 
 def _runs(place: int, segment: Segment, probes: int, *, sketched: bool) -> Iterator[_Run]:
-    if sketched and segment.sketch:
-        yield _Run(place, segment, 0, segment.size, sketch=segment.sketch)
-        return
-    blocks = segment.blocks  # read once: the coder may give another one at any moment
+    # Each is read once: the coder may give another one at any moment.
+    sketch, blocks = segment.sketch if sketched else None, segment.blocks
+    done = 0
+    if sketch:
+        done = sketch.stop
+        yield _Run(place, segment, 0, done, sketch=sketch)
     for block in blocks:
-        yield _Run(place, segment, block.start, block.stop, block)
+        if block.stop > done:
+            yield _Run(place, segment, block.start, block.stop, block)
     for rows in segment.bare_runs(blocks, probes):
-        yield _Run(place, segment, rows.start, rows.stop)
+        if rows.stop > done:
+            yield _Run(place, segment, rows.start, rows.stop)
 
 
 def _shares(runs: list[_Run], probes: int) -> list[list[_Run]]:
@@ -104,7 +108,7 @@ def _look_at(
     parts = [_bare(run, probes, window, widths.bare) for run in runs if not (run.block or run.sketch)]
     sketches = [_sketched(run, run.sketch, probes, widths.sketched) for run in runs if run.sketch]
     if sketches:
-        living = sum(run.segment.size - run.segment.buried for run in runs if run.sketch)
+        living = sum(int(np.count_nonzero(run.segment.alive[: run.stop])) for run in runs if run.sketch)
         best = Proposals.together(sketches, widths.sketched).sure_of(min(widths.kept, living))
         parts.append(_tightened(best, probes, segments))
     blocks = [(run, run.block) for run in runs if run.block]
@@ -115,7 +119,7 @@ def _look_at(
 
 def _sketched(run: _Run, sketch: Sketch, probes: FloatRows, width: int) -> Proposals:
     """Return the rows with the best estimates, which are no bounds."""
-    estimates, positions = sketch.nearest(probes, min(width, run.stop - run.start))
+    estimates, positions = sketch.rows.nearest(probes, min(width, run.stop - run.start))
     seen = (positions >= 0) & run.segment.alive[positions]
     rows = np.where(seen, positions, 0) + row_number(run.place, 0)
     return Proposals(np.where(seen, estimates, -np.inf), rows, np.full(len(probes), -np.inf))

@@ -11,6 +11,9 @@ from ersgallery_index.backends.rows import Rows
 from ersgallery_index.backends.sketches import Sketch, Sketcher, can_sketch
 from ersgallery_index.interface import Ids, IndexKind
 
+_SKETCH_AGAIN = 1.25
+"""A segment that is not full is sketched again when it has grown so much."""
+
 _TAIL_SHARE = 8
 """Rows that do not fill a block yet are coded in blocks of this share, so that few are left without codes."""
 
@@ -40,8 +43,6 @@ class Segment:
         self._alive = np.zeros(capacity, dtype=np.bool_)
         self._blocks: dict[int, CodeBlock] = {}
         self.sketch: Sketch | None = None
-        self._sketched = self._alive
-        """Which rows were alive when they were sketched."""
         self.number = number
         self._backend = backend
         self._dimension = dimension
@@ -135,15 +136,22 @@ class Segment:
         self._blocks = kept | {block.start: block}
 
     def lacks_sketch(self, *, tail: bool) -> bool:
-        """Tell whether the segment is full and has no sketch, or with `tail` one of rows that were wiped since."""
-        if self.room or not can_sketch(self.size, self._dimension):
+        """Tell whether the segment is full and has no sketch of all its rows.
+
+        With `tail` also whether a sketch would have many more rows than the present one, or one of rows wiped since.
+        """
+        if not can_sketch(self.size, self._dimension):
             return False
-        return self.sketch is None or (tail and self._is_wiped(slice(None), self._sketched))
+        have = self.sketch.alive if self.sketch else self._alive[:0]
+        if len(have) == self.size:
+            return tail and self._is_wiped(slice(len(have)), have)
+        return self.room == 0 or (tail and self.size >= _SKETCH_AGAIN * len(have))
 
     def sketched(self, sketcher: Sketcher) -> Sketch:
-        """Return a full segment's sketch; any thread may ask."""
-        self._sketched = self._alive.copy()
-        return sketcher.sketch(self._columns.vectors)
+        """Return the sketch of all rows; any thread may ask, for rows that were written are only ever wiped."""
+        rows = slice(self.size)
+        alive = self._alive[rows].copy()
+        return sketcher.sketch(self._columns.vectors[rows], alive)
 
     def take_sketch(self, sketch: Sketch) -> None:
         """Let searches that may be approximate use this sketch; any thread may give it."""

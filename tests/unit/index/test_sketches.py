@@ -92,6 +92,19 @@ def test_rows_that_were_removed_leave_no_probe_without_hits(faces: FloatRows) ->
     assert len(hits.face_ids) == 5
 
 
+def test_rows_behind_a_sketch_are_found_too(faces: FloatRows) -> None:
+    index = ExactIndex(DIMENSION, CpuBackend(segment_rows=8192, code_rows=512))
+    index.set_kind(IndexKind.APPROXIMATE)
+    for start, stop in ((0, 3000), (3000, 3100), (3100, 3400)):
+        put(index, [(i, i, 1.0) for i in range(start, stop)], faces[start:stop])
+        if start == 0:
+            index.set_kind(IndexKind.APPROXIMATE)
+            index.settle()
+            assert [segment.sketch.stop for segment in index._segments() if segment.sketch] == [3000]
+        for row in (start, stop - 1, 0, 2999):
+            assert index.search(faces[row : row + 1], np.zeros(1), 1, By.FACE).face_ids.tolist() == [row]
+
+
 def test_sketches_are_given_up_with_the_kind(faces: FloatRows) -> None:
     index = ExactIndex(DIMENSION, CpuBackend(segment_rows=512, code_rows=256))
     put(index, [(i, i, 1.0) for i in range(1000)], faces[:1000])
