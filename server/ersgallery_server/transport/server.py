@@ -60,7 +60,8 @@ class GrpcServer:
         """
         self._health.enter_graceful_shutdown()
         self._activity.drain()
-        self._server.stop(timeout_s)
+        # Not cut off by gRPC at the same moment, which would look as if they had been finished.
+        self._server.stop(timeout_s + SENDING_S)
         finished = self._activity.wait_idle(timeout_s)
         self._server.stop(SENDING_S).wait()
         return finished
