@@ -20,13 +20,13 @@ from ersgallery_index.backends.proposers import CpuBackend
 from ersgallery_index.backends.rows import Rows
 from ersgallery_index.backends.segments import Segment
 from ersgallery_index.backends.widths import Tuning
-from ersgallery_index.interface import FloatRows, IndexKind
+from ersgallery_index.interface import FloatRows, IndexKind, Scores
 from ersgallery_index.sums import row_dots
 
 from tests.support.indexes import ask, put, rows_of, unit_rows
 
 
-def exact_scores(probes: FloatRows, rows: FloatRows) -> FloatRows:
+def exact_scores(probes: FloatRows, rows: FloatRows) -> Scores:
     return np.array([row_dots(rows.astype(np.float64), probe.astype(np.float64)) for probe in probes])
 
 
@@ -162,6 +162,12 @@ def test_codes_that_cannot_be_made_are_reported_and_change_no_answer(
     assert index.coded == 96
 
 
+def full_segment(number: int) -> Segment:
+    segment, some = Segment(number, CpuBackend(16), 4, 16), np.arange(16)
+    segment.append(Rows(some, some, np.ones(16), unit_rows(np.ones((16, 4)))))
+    return segment
+
+
 def hold(gate: threading.Event) -> None:
     assert gate.wait(10)
 
@@ -170,13 +176,10 @@ def test_nothing_is_remembered_of_segments_that_are_gone_before_they_are_coded()
     coder = Coder(block_rows=4)
     gate = threading.Event()
     _thread().submit(lambda: hold(gate))
-    segments = [Segment(number, CpuBackend(16), 4, 16) for number in range(20)]
-    for segment in segments:
-        some = np.arange(16)
-        segment.append(Rows(some, some, np.ones(16), unit_rows(np.ones((16, 4)))))
+    segments = [full_segment(number) for number in range(20)]
     coder.follow(segments, codes=True, sketches=False)
     assert len(coder._under_way) == 80
-    del segments, segment
+    del segments
     gate.set()
     coder.finish()
     assert coder._under_way == {}
