@@ -39,8 +39,10 @@ def test_every_step_can_be_the_last(*, given: bool) -> None:
 def test_blas_keeps_to_one_thread_until_it_is_built(*, given: bool) -> None:
     seen: set[int] = set()
     with threadpool_limits(limits=2, user_api="blas"):
+        before = threads()  # a BLAS that follows OpenMP may stay at one
+        assert 2 in before
         task(given=given).run(lambda _done, total: seen.update(threads()) if total else None)
-        assert threads() == {2}
+        assert threads() == before
     assert seen == {1}
 
 
