@@ -52,8 +52,7 @@ class ExactIndex:
         self._lookup = Lookup()
         self._kind = IndexKind.EXACT
         self._coder = Coder(backend.code_rows) if backend.code_rows else None
-        self._row_kind = IndexKind.EXACT
-        self._present_kind = IndexKind.EXACT
+        self._row_kind = self._present_kind = IndexKind.EXACT
         self._stuck_until_s = -math.inf
         """When rows that found no room are tried again, unless something changes before."""
         self._changed_s: float | None = None
@@ -279,10 +278,8 @@ class ExactIndex:
             self._row_kind = IndexKind.FAST if fast else IndexKind.EXACT
             for part in (self._passing, self._below):
                 part.kind = self._row_kind
-            present = {segment.proposer.kind for segment in self._segments()}
-            self._present_kind = (
-                IndexKind.FAST if (present or {self._row_kind}) == {IndexKind.FAST} else IndexKind.EXACT
-            )
+            present = {segment.proposer.kind for segment in self._segments()} or {self._row_kind}
+            self._present_kind = IndexKind.FAST if present == {IndexKind.FAST} else IndexKind.EXACT
 
     def _fast(self, from_faces: int, *, now: bool) -> bool:
         if self._kind is not IndexKind.AUTO:
@@ -347,10 +344,8 @@ class ExactIndex:
         """Return a segment with living rows that belong to the other part of the gate, and these rows."""
         if self._sorted:
             return None
-        for part, window in (
-            (self._passing, Window(-math.inf, self._gate)),
-            (self._below, Window(self._gate, math.inf)),
-        ):
+        low, high = Window(-math.inf, self._gate), Window(self._gate, math.inf)
+        for part, window in ((self._passing, low), (self._below, high)):
             for segment in part.segments.values():
                 rows = np.flatnonzero(segment.alive & window.admits(segment.rows.ers))
                 if len(rows):
@@ -380,9 +375,10 @@ class ExactIndex:
             locations = self._write(rows)
         except DeviceFull:
             self._stuck_until_s = time.monotonic() + _STUCK_S
+            raise
+        finally:
             for part in was_open:
                 part.reopen(segment)
-            raise
         self._lookup.place(rows.face_ids, locations)
         segment.bury(positions)
         for part in both:
@@ -390,9 +386,8 @@ class ExactIndex:
                 part.drop(segment)
 
     def _read(self, locations: Ids) -> Rows:
-        return Rows.concatenate(
-            [segment.rows.take(positions) for segment, positions in self._located(locations)], self._dimension
-        )
+        parts = [segment.rows.take(positions) for segment, positions in self._located(locations)]
+        return Rows.concatenate(parts, self._dimension)
 
     def _located(self, locations: Ids) -> list[tuple[Segment, NDArray[np.intp]]]:
         """Return the positions in each segment that locations name."""

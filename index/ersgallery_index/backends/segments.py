@@ -257,8 +257,8 @@ class Part:
         return was_open
 
     def reopen(self, segment: Segment) -> None:
-        """Append to a segment again that was set aside."""
-        self._open = segment
+        """Append to a segment again that was set aside, unless another has taken its place."""
+        self._open = self._open or segment
 
     def _can_take(self, segment: Segment) -> bool:
         """Tell whether the segment with room takes all of another, smaller one: after that there is one less."""

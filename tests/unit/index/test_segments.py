@@ -140,6 +140,18 @@ def test_replacing_faces_again_and_again_keeps_the_lookup_small() -> None:
     assert lookup.faces_of(3).tolist() == [6, 7]
 
 
+def test_faces_that_move_to_the_other_side_of_a_gate_leave_the_room_of_their_segment_in_use() -> None:
+    index = small_index(2)
+    put(index, [(face, face, 0.2 * face) for face in range(5)], [[1, 0.1 * face] for face in range(5)])
+    for gate in (0.5, 0.1, 0.7, 0.3):
+        index.set_gate(gate)
+        tidied(index)
+        put(index, [(9, 9, 1.0)], [[0, 1]])
+        tidied(index)
+    assert len(index._passing.segments) <= 2
+    assert index.count(0.3) == 4
+
+
 def test_a_move_that_finds_no_room_leaves_room_where_it_was() -> None:
     backend = AddOnlyBackend(segment_rows=8)
     index = small_index(2, backend)
