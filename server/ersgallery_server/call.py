@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,10 +49,17 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A deadline on the monotonic clock (None: none) and the cancellation of one call, which one thread serves."""
+    """What one call brought with it: one thread serves it.
+
+    deadline_s: on the monotonic clock, None for none. metadata: the (key, value) pairs that the caller sent along, keys
+    in lower case. peer: the caller's address. caller: the name by which the caller is known, empty for nobody's.
+    """
 
     deadline_s: float | None = None
     cancellation: Cancellation = field(default_factory=Cancellation)
+    metadata: tuple[tuple[str, str | bytes], ...] = ()
+    peer: str = ""
+    caller: str = ""
 
     def wait(self, future: "Future[T]") -> T:
         """Return the future's result; where the caller goes away or the deadline passes first, drop what has not begun.
@@ -76,3 +83,7 @@ class Call:
         if not future.done() and future.cancel():
             raise DeadlineExceeded
         return future.result()
+
+
+Behavior = Callable[[Any, Call], Any]
+"""What serves a method: of a request and its call the response, or of a stream's requests the iterator of responses."""

@@ -36,6 +36,7 @@ from ersgallery_server.operations import Operations
 from ersgallery_server.profiles import profile_digest
 from ersgallery_server.snapshots import SnapshotFolder
 from ersgallery_server.store import Forgetter, Retention, Store, WriteTransaction
+from ersgallery_server.transport.methods import Layer
 from ersgallery_server.transport.server import GrpcServer
 from ersgallery_server.values import GalleryRecord, ProfileVersion
 
@@ -86,7 +87,7 @@ class Service:
             opened.callback(Forgetter(self._store, retention).close)
             self._operations = Operations()
             opened.callback(self._operations.close, settings.drain_timeout_s)
-            self._server = GrpcServer(settings, self._handlers())
+            self._server = GrpcServer(settings, self._handlers(), self._layers())
             self._opened = opened.pop_all()
 
     @property
@@ -126,6 +127,10 @@ class Service:
             CalibrationHandlers(self._store, self._galleries, self._operations),
             OperationHandlers(self._operations),
         ]
+
+    def _layers(self) -> list[Layer]:
+        """Return what is done around every call, the outermost first."""
+        return []
 
     def _open_pipeline(self, model: str) -> FacePipeline | None:
         settings = self._settings

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from ersgallery.v1 import (
@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from ersgallery_server.call import Call, Cancellation
+from ersgallery_server.call import Behavior, Call, Cancellation
 from ersgallery_server.errors import BatchTooLarge, Overloaded, TooManyStreams
 from ersgallery_server.status import to_status
 from ersgallery_server.transport.activity import Activity
@@ -41,21 +41,28 @@ LONGEST_DEADLINE_S = 86_400.0
 
 _REFUSALS = ThreadPoolExecutor(1, thread_name_prefix="rpc-refusal")
 
-Behavior = Callable[[Any, Call], Any]
+
+class Layer(Protocol):
+    """Something that is done around every call: who may call is asked, what happened is counted or written down."""
+
+    def around(self, method: MethodDescriptor, behavior: Behavior) -> Behavior:
+        """Return what serves a method in place of a behavior, and calls it; asked once, when the server is made."""
+        ...
 
 
 class MethodTable(grpc.GenericRpcHandler):
     """The methods of all services, each found by its name among the handlers.
 
     A stream holds a thread as long as it is open, so no more than `max_streams` are, and the other threads stay free
-    for unary calls. Calls that wait for a thread beyond `max_waiting` are refused. Raises AttributeError when no
-    handler has a method.
+    for unary calls. Calls that wait for a thread beyond `max_waiting` are refused. The first of the layers is the
+    outermost. Raises AttributeError when no handler has a method.
     """
 
     def __init__(
         self,
         handlers: Sequence[object],
         activity: Activity,
+        layers: Sequence[Layer],
         *,
         max_streams: int,
         max_waiting: int,
@@ -68,7 +75,7 @@ class MethodTable(grpc.GenericRpcHandler):
         self._streams = threading.BoundedSemaphore(max_streams)
         self._refusal: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(_Refusal(max_waiting))
         self._methods = {
-            f"/{service.full_name}/{method.name}": self._bind(method, _find(handlers, method))
+            f"/{service.full_name}/{method.name}": self._bind(method, _layered(layers, method, _find(handlers, method)))
             for service in SERVICES
             for method in service.methods
         }
@@ -154,13 +161,24 @@ def _find(handlers: Sequence[object], method: MethodDescriptor) -> Behavior:
     raise AttributeError(f"no handler has the method {name}")
 
 
+def _layered(layers: Sequence[Layer], method: MethodDescriptor, behavior: Behavior) -> Behavior:
+    for layer in reversed(layers):
+        behavior = layer.around(method, behavior)
+    return behavior
+
+
 def _call(context: grpc.ServicerContext) -> Call:
     remaining = context.time_remaining()
     endless = remaining is None or remaining > LONGEST_DEADLINE_S
     cancellation = Cancellation()
     if not context.add_callback(cancellation.happen):
         cancellation.happen()
-    return Call(None if endless else time.monotonic() + remaining, cancellation)
+    return Call(
+        None if endless else time.monotonic() + remaining,
+        cancellation,
+        metadata=tuple((pair.key, pair.value) for pair in context.invocation_metadata()),
+        peer=context.peer(),
+    )
 
 
 def _abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:

@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from ersgallery_server.config import Settings
 from ersgallery_server.transport.activity import Activity, CallPool
-from ersgallery_server.transport.methods import SERVICES, MethodTable
+from ersgallery_server.transport.methods import SERVICES, Layer, MethodTable
 
 SENDING_S = 0.5
 """What the last answers are given to leave the process."""
@@ -26,7 +26,7 @@ _ENDED_WATCHES = ThreadPoolExecutor(1, thread_name_prefix="rpc-watch-ended")
 class GrpcServer:
     """Serves handlers on one address."""
 
-    def __init__(self, settings: Settings, handlers: Sequence[object]) -> None:
+    def __init__(self, settings: Settings, handlers: Sequence[object], layers: Sequence[Layer] = ()) -> None:
         """Bind the address; raises OSError where that is not possible."""
         self._activity = Activity()
         threads = settings.unary_threads + settings.max_streams
@@ -34,6 +34,7 @@ class GrpcServer:
         self._methods = MethodTable(
             handlers,
             self._activity,
+            layers,
             max_streams=settings.max_streams,
             max_waiting=settings.max_waiting_calls,
             max_message_bytes=settings.max_message_bytes,
