@@ -17,9 +17,10 @@ from ersgallery_index.backends.proposals import Proposals
 from ersgallery_index.backends.rows import Window
 from ersgallery_index.backends.scan import propose
 from ersgallery_index.backends.segments import Segment
+from ersgallery_index.backends.sharpening import contenders
 from ersgallery_index.backends.widths import Widths
 from ersgallery_index.hits import Found, best_of, by_probe, kth_scores
-from ersgallery_index.interface import By, FloatRows, Ids, Scores
+from ersgallery_index.interface import By, FloatRows, Ids
 from ersgallery_index.sums import block_rows, row_dots, score_error
 
 _WIDEN_BY = 8
@@ -66,40 +67,12 @@ def _renumbered(best: Found, kept: NDArray[np.bool_]) -> Found:
 
 
 def _decide(segments: Sequence[Segment], probes: FloatRows, request: Request, proposals: Proposals) -> Found:
-    """Return the best of the proposed rows by their exact scores.
-
-    A row whose bound lies below the k-th best by more than the bounds' own error is out before it is scored exactly.
-    """
-    proposed = [
-        (segments[place], owners, columns, positions) for place, owners, columns, positions in proposals.by_segment()
+    """Return the best of the proposed rows by their exact scores."""
+    found, near = contenders(proposals, probes, segments, request.k, request.by)
+    exact = [
+        _score(segments[place], probes, owners, positions) for place, owners, _, positions in found.by_segment(near)
     ]
-    names = np.full(proposals.rows.shape, -1, dtype=np.int64)
-    if request.by is By.SUBJECT:
-        for segment, owners, columns, positions in proposed:
-            names[owners, columns] = segment.rows.subject_ids[positions]
-    else:
-        names = proposals.rows
-    error = max(segment.error for segment in segments)
-    floor = _kth_bounds(proposals.bounds, names, request.k) - 2.0 * error
-    exact = []
-    for segment, owners, columns, positions in proposed:
-        near = proposals.bounds[owners, columns] >= floor[owners]
-        exact.append(_score(segment, probes, owners[near], positions[near]))
     return best_of(Found.concatenate(exact), request.k, request.by)
-
-
-def _kth_bounds(bounds: Scores, names: Ids, k: int) -> Scores:
-    """Return each probe's k-th best bound of distinct names (q,), minus infinity where there are fewer."""
-    if bounds.shape[1] < k:
-        return np.full(len(bounds), -np.inf)
-    kth: Scores = np.partition(bounds, bounds.shape[1] - k, axis=1)[:, bounds.shape[1] - k]
-    repeated = np.flatnonzero((np.diff(np.sort(names, axis=1), axis=1) == 0).any(axis=1))
-    for probe in repeated.tolist():
-        falling = np.argsort(-bounds[probe], kind="stable")
-        _, first = np.unique(names[probe][falling], return_index=True)
-        distinct = bounds[probe][falling[np.sort(first)]]
-        kth[probe] = distinct[k - 1] if len(distinct) >= k else -np.inf
-    return kth
 
 
 def _score(

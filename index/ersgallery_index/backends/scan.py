@@ -13,20 +13,17 @@ from ersgallery_index.backends.proposals import Proposals, row_number
 from ersgallery_index.backends.proposers import Device
 from ersgallery_index.backends.rows import Window
 from ersgallery_index.backends.segments import Segment
+from ersgallery_index.backends.sharpening import sharpened
 from ersgallery_index.backends.sketches import Sketch
 from ersgallery_index.backends.widths import Widths
 from ersgallery_index.backends.workers import run_all, worker_count
 from ersgallery_index.interface import FloatRows, Scores
-from ersgallery_index.sums import score_error
 
 _BARE_COST = 4
 """What a float32 row costs beside a coded one."""
 
-_WORTH_A_WORKER = 1 << 19
+_WORTH_A_WORKER = 1 << 16
 """Coded rows times probes from which handing a part to another thread pays."""
-
-_TIGHTEN_ROWS = 256
-"""Float32 rows gathered at once: with their probes they stay in a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def propose(segments: Sequence[Segment], probes: FloatRows, window: Window, widt
     shares = [partial(_look_at, share, probes, coded, window, widths) for share in _shares(runs, len(probes))]
     turns = [partial(_take_turn, lane, share, probes, window, widths) for lane, share in _on_devices(runs)]
     parts = run_all(shares, waiting=turns)
-    return Proposals.together(parts, widths.kept) if parts else Proposals.none(len(probes))
+    return Proposals.together(parts) if parts else Proposals.none(len(probes))
 
 
 def _runs(place: int, segment: Segment, probes: int, *, sketched: bool) -> Iterator[_Run]:
@@ -105,16 +102,19 @@ def _look_at(
 ) -> Proposals:
     use_one_thread()
     segments = {run.place: run.segment for run in runs}
-    parts = [_bare(run, probes, window, widths.bare) for run in runs if not (run.block or run.sketch)]
+    parts = []
+    bare = [_bare(run, probes, window, widths.bare) for run in runs if not (run.block or run.sketch)]
+    if bare:
+        parts.append(Proposals.together(bare, widths.kept))
     sketches = [_sketched(run, run.sketch, probes, widths.sketched) for run in runs if run.sketch]
     if sketches:
         living = sum(int(np.count_nonzero(run.segment.alive[: run.stop])) for run in runs if run.sketch)
         best = Proposals.together(sketches, widths.sketched).sure_of(min(widths.kept, living))
-        parts.append(_tightened(best, probes, segments))
+        parts.append(sharpened(best, probes, segments, best.bounds > -np.inf))
     blocks = [(run, run.block) for run in runs if run.block]
     if blocks and coded:
-        parts.append(_tightened(_coded(blocks, coded, window, widths.kept), probes, segments))
-    return Proposals.together(parts, widths.kept)
+        parts.append(_coded(blocks, coded, window, widths.kept))
+    return Proposals.together(parts)
 
 
 def _sketched(run: _Run, sketch: Sketch, probes: FloatRows, width: int) -> Proposals:
@@ -122,7 +122,8 @@ def _sketched(run: _Run, sketch: Sketch, probes: FloatRows, width: int) -> Propo
     estimates, positions = sketch.rows.nearest(probes, min(width, run.stop - run.start))
     seen = (positions >= 0) & run.segment.alive[positions]
     rows = np.where(seen, positions, 0) + row_number(run.place, 0)
-    return Proposals(np.where(seen, estimates, -np.inf), rows, np.full(len(probes), -np.inf))
+    unknown = np.full(rows.shape, -np.inf)
+    return Proposals(np.where(seen, estimates, -np.inf), unknown, rows, np.full(len(probes), -np.inf))
 
 
 def _coded(blocks: Sequence[tuple[_Run, CodeBlock]], coded: CodedProbes, window: Window, width: int) -> Proposals:
@@ -133,7 +134,7 @@ def _coded(blocks: Sequence[tuple[_Run, CodeBlock]], coded: CodedProbes, window:
     taken = top.taken
     bounds = np.where(taken, coded.as_bounds(top.values), -np.inf)
     ceiling = np.where(taken.all(axis=1), bounds.min(axis=1), -np.inf)
-    return Proposals(bounds, np.where(taken, top.rows, 0), ceiling)
+    return Proposals(bounds, np.full(bounds.shape, -np.inf), np.where(taken, top.rows, 0), ceiling)
 
 
 def _hidden(run: _Run, block: CodeBlock, window: Window) -> NDArray[np.bool_] | None:
@@ -155,16 +156,5 @@ def _bare(run: _Run, probes: FloatRows, window: Window, width: int) -> Proposals
     ceiling: Scores = bounds[:, -1] if width < run.stop - run.start else np.full(len(probes), -np.inf)
     positions = found + run.start
     seen = segment.alive[positions] & window.admits(segment.rows.ers[positions])
-    return Proposals(np.where(seen, bounds, -np.inf), positions + row_number(run.place, 0), ceiling)
-
-
-def _tightened(found: Proposals, probes: FloatRows, segments: dict[int, Segment]) -> Proposals:
-    """Return the same rows with bounds as good as float32."""
-    bounds = np.full(found.rows.shape, -np.inf)
-    for place, owners, columns, positions in found.by_segment():
-        segment = segments[place]
-        for start in range(0, len(owners), _TIGHTEN_ROWS):
-            some = slice(start, start + _TIGHTEN_ROWS)
-            scores = np.einsum("nd,nd->n", segment.rows.vectors[positions[some]], probes[owners[some]])
-            bounds[owners[some], columns[some]] = scores + score_error(probes.shape[1])
-    return Proposals(bounds, found.rows, found.ceiling)
+    bounds = np.where(seen, bounds, -np.inf)
+    return Proposals(bounds, bounds - 2.0 * segment.error, positions + row_number(run.place, 0), ceiling)

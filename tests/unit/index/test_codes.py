@@ -74,8 +74,10 @@ def test_integer_products_are_exact_here() -> None:
 
 
 def test_putting_proposals_together_keeps_the_best_and_raises_the_ceiling_to_the_best_left_out() -> None:
-    first = Proposals(np.array([[0.9, 0.1, -np.inf]]), np.array([[1, 2, -1]]), np.array([0.05]))
-    second = Proposals(np.array([[0.5, 0.8]]), np.array([[3, 4]]), np.array([-np.inf]))
+    first = Proposals(
+        np.array([[0.9, 0.1, -np.inf]]), np.full((1, 3), -np.inf), np.array([[1, 2, -1]]), np.array([0.05])
+    )
+    second = Proposals(np.array([[0.5, 0.8]]), np.full((1, 2), -np.inf), np.array([[3, 4]]), np.array([-np.inf]))
     together = Proposals.together([first, second], 2)
     assert sorted(together.rows[0].tolist()) == [1, 4]
     assert together.ceiling.tolist() == [0.5]
