@@ -59,6 +59,13 @@ class AddOnlyBackend(CpuBackend):
         return self.promised
 
 
+class MultiplyingBackend(CpuBackend):
+    """Segments in host memory whose rows are multiplied with every probe."""
+
+    def __init__(self, segment_rows: int = SMALL_SEGMENTS, widest: int = SMALL_WIDEST) -> None:
+        super().__init__(segment_rows, widest, multiplied_from=1)
+
+
 class CodedBackend(CpuBackend):
     """Segments in host memory whose rows are searched by their codes, in blocks as small as possible."""
 

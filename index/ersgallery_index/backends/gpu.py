@@ -105,6 +105,10 @@ class GpuProposer:
         """Return how far a proposed score can be from the real one."""
         return half_error(dimension) if self._block.half else score_error(dimension)
 
+    def multiplies(self, probes: int) -> bool:  # noqa: ARG002  (the protocol's)
+        """Tell that only the best scores can be had."""
+        return False
+
     def append(self, rows: FloatRows) -> None:
         """Copy the rows to the device."""
         self.lane.write(self._block, self._size, rows)

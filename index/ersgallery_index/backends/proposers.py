@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ersgallery_index.backends.accelerator import Proposed
 from ersgallery_index.backends.faiss_library import nearest_rows, use_one_thread
+from ersgallery_index.backends.float_library import float_product
 from ersgallery_index.backends.int8_library import int8_works
 from ersgallery_index.backends.memory import available_bytes
 from ersgallery_index.backends.rows_file import rows_on_disk
@@ -61,6 +62,10 @@ class Proposer(Protocol):
 
     def error(self, dimension: int) -> float:
         """Return how far a proposed score can be from the real one, above or below."""
+        ...
+
+    def multiplies(self, probes: int) -> bool:
+        """Tell whether all scores of the host's rows cost no more than the best ones, for so many probes."""
         ...
 
     def append(self, rows: FloatRows) -> None:
@@ -149,6 +154,10 @@ class HostProposer:
         """Return the error of float32."""
         return score_error(dimension)
 
+    def multiplies(self, probes: int) -> bool:  # noqa: ARG002  (the protocol's)
+        """Tell that only the best scores can be had."""
+        return False
+
     def append(self, rows: FloatRows) -> None:
         """Take nothing: the host's rows are the ones searched."""
 
@@ -161,10 +170,22 @@ class HostProposer:
         return nearest_rows(probes, rows, width)
 
 
+class MultiplyingProposer(HostProposer):
+    """Gives all scores where that is faster: rows that a gate hides are then left out at no cost."""
+
+    def __init__(self, from_probes: int) -> None:
+        self._from_probes = from_probes
+
+    def multiplies(self, probes: int) -> bool:
+        """Tell whether a product of matrices is worth its preparation."""
+        return probes >= self._from_probes and float_product() is not None
+
+
 class CpuBackend:
     """Segments in host memory, of fixed size, so that growing never copies them.
 
-    rows_folder: where to keep the float32 rows in files instead, with codes and all else in memory.
+    rows_folder: where to keep the float32 rows in files instead, with codes and all else in memory. multiplied_from:
+    probes from which a product of matrices is faster than FAISS's loop over rows.
     """
 
     def __init__(
@@ -173,8 +194,10 @@ class CpuBackend:
         widest: int = 2048,
         code_rows: int | None = 8192,
         rows_folder: Path | None = None,
+        multiplied_from: int = 8,
     ) -> None:
         self._rows_folder = rows_folder
+        self._multiplied_from = multiplied_from
         self.name = "cpu"
         self.probes_at_once = _PROBES_AT_ONCE
         self.fast_from = None
@@ -198,7 +221,7 @@ class CpuBackend:
 
     def open_proposer(self, dimension: int, rows: int, kind: IndexKind) -> Proposer:  # noqa: ARG002  (the protocol's)
         """Return a proposer for the host's rows."""
-        return HostProposer()
+        return MultiplyingProposer(self._multiplied_from)
 
     def require_room(self, rows: int, dimension: int) -> None:
         """Leave rows that were promised a place to the operating system, which has the last word on host memory."""

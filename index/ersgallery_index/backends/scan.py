@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ersgallery_index.backends.codes import CodeBlock, CodedProbes
 from ersgallery_index.backends.faiss_library import TopRows, use_one_thread
+from ersgallery_index.backends.float_library import float_product
 from ersgallery_index.backends.proposals import Proposals, row_number
 from ersgallery_index.backends.proposers import Device
 from ersgallery_index.backends.rows import Window
@@ -18,12 +19,17 @@ from ersgallery_index.backends.sketches import Sketch
 from ersgallery_index.backends.widths import Widths
 from ersgallery_index.backends.workers import run_all, worker_count
 from ersgallery_index.interface import FloatRows, Scores
+from ersgallery_index.sums import score_error
 
 _BARE_COST = 4
 """What a float32 row costs beside a coded one."""
 
 _WORTH_A_WORKER = 1 << 16
 """Coded rows times probes from which handing a part to another thread pays."""
+
+
+_SCORES_AT_ONCE = 1 << 17
+"""Of a product of rows and probes: they stay in a core's cache until the best are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,13 @@ def _look_at(
     use_one_thread()
     segments = {run.place: run.segment for run in runs}
     parts = []
-    bare = [_bare(run, probes, window, widths.bare) for run in runs if not (run.block or run.sketch)]
-    if bare:
+    uncoded: dict[bool, list[_Run]] = {True: [], False: []}
+    for run in runs:
+        if not (run.block or run.sketch):
+            uncoded[run.segment.proposer.multiplies(len(probes))].append(run)
+    if multiplied := uncoded[True]:
+        parts.append(_multiplied(multiplied, probes, window, widths.kept))
+    if bare := [_bare(run, probes, window, widths.bare) for run in uncoded[False]]:
         parts.append(Proposals.together(bare, widths.kept))
     sketches = [_sketched(run, run.sketch, probes, widths.sketched) for run in runs if run.sketch]
     if sketches:
@@ -135,6 +146,29 @@ def _coded(blocks: Sequence[tuple[_Run, CodeBlock]], coded: CodedProbes, window:
     bounds = np.where(taken, coded.as_bounds(top.values), -np.inf)
     ceiling = np.where(taken.all(axis=1), bounds.min(axis=1), -np.inf)
     return Proposals(bounds, np.full(bounds.shape, -np.inf), np.where(taken, top.rows, 0), ceiling)
+
+
+def _multiplied(runs: Sequence[_Run], probes: FloatRows, window: Window, width: int) -> Proposals:
+    """Return the rows with the highest scores of those that the search may see."""
+    product = float_product()
+    if product is None:
+        raise AssertionError("no proposer says that it multiplies without a product")
+    top = TopRows(len(probes), min(width, sum(run.stop - run.start for run in runs)))
+    step = max(1, _SCORES_AT_ONCE // len(probes))
+    for run in runs:
+        rows = run.segment.rows
+        for start in range(run.start, run.stop, step):
+            some = slice(start, min(start + step, run.stop))
+            scores = product(rows.vectors[some], probes)
+            seen = run.segment.alive[some] & window.admits(rows.ers[some])
+            if not seen.all():
+                scores[~seen] = -np.inf
+            top.add(scores.T, row_number(run.place, start))
+    taken = top.taken
+    error = score_error(probes.shape[1])
+    bounds: Scores = np.where(taken, top.values.astype(np.float64) + error, -np.inf)
+    ceiling = np.where(taken.all(axis=1), bounds.min(axis=1), -np.inf)
+    return Proposals(bounds, bounds - 2.0 * error, np.where(taken, top.rows, 0), ceiling)
 
 
 def _hidden(run: _Run, block: CodeBlock, window: Window) -> NDArray[np.bool_] | None:

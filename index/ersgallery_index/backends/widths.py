@@ -55,8 +55,10 @@ def first_widths(
     no window, can be used.
     """
     plain = k + tuning.slack
-    total = sum(run.stop - run.start for segment in segments for run in segment.bare_runs(segment.blocks))
-    bare = math.ceil(plain * total / max(1, sum(_admitted(each, window, all_alive=all_alive) for each in segments)))
+    selecting = [segment for segment in segments if not segment.proposer.multiplies(probes)]
+    total = sum(run.stop - run.start for segment in selecting for run in segment.bare_runs(segment.blocks))
+    admitted = sum(_admitted(each, window, all_alive=all_alive) for each in selecting)
+    bare = math.ceil(plain * max(1, total) / max(1, admitted))
     if not any(segment.blocks for segment in segments):
         return Widths(max(plain, min(bare, widest)), bare)
     times, constant = tuning.coded_slack

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from tests.support import oracle
 from tests.support.accelerators import any_gpu, any_gpus
 from tests.support.galleries import FloatRows, policies, profiles, stored_rows, templates
-from tests.support.indexes import AddOnlyBackend, CodedBackend, small_index
+from tests.support.indexes import AddOnlyBackend, CodedBackend, MultiplyingBackend, small_index
 
 TOLERANCE = 1e-12
 
@@ -68,7 +68,7 @@ def backends() -> st.SearchStrategy[Backend]:
     """Draw a backend with small segments and small proposals."""
     return st.builds(
         lambda kind, segment_rows, widest: kind(segment_rows, widest),
-        st.sampled_from([CpuBackend, AddOnlyBackend, CodedBackend, any_gpu, any_gpus]),
+        st.sampled_from([CpuBackend, AddOnlyBackend, MultiplyingBackend, CodedBackend, any_gpu, any_gpus]),
         st.integers(2, 16),
         st.integers(2, 40),
     )

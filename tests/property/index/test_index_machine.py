@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.support import oracle
 from tests.support.accelerators import any_gpu, any_gpus
-from tests.support.indexes import AddOnlyBackend, CodedBackend, SettledIndex, unit_rows
+from tests.support.indexes import AddOnlyBackend, CodedBackend, MultiplyingBackend, SettledIndex, unit_rows
 
 DIMENSION = 3
 POOL = unit_rows(
@@ -40,7 +40,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.revision = 0
 
     @initialize(
-        kind=st.sampled_from([CpuBackend, AddOnlyBackend, CodedBackend, any_gpu, any_gpus]),
+        kind=st.sampled_from([CpuBackend, AddOnlyBackend, MultiplyingBackend, CodedBackend, any_gpu, any_gpus]),
         segment_rows=st.integers(1, 8),
         widest=st.integers(1, 16),
         slack=st.integers(0, 2),

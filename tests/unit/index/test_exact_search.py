@@ -5,6 +5,7 @@ import pytest
 from ersgallery_index import By
 from ersgallery_index.backends.accelerator import Proposed
 from ersgallery_index.backends.exact_index import ExactIndex
+from ersgallery_index.backends.float_library import float_product
 from ersgallery_index.backends.proposers import CpuBackend, HostProposer, Proposer
 from ersgallery_index.backends.widths import Tuning
 from ersgallery_index.interface import FloatRows, IndexKind
@@ -126,6 +127,19 @@ def test_float32_products_stay_within_the_stated_error(dimension: int) -> None:
     for probe in range(40):
         exact = row_dots(faces[positions[probe]].astype(np.float64), probes[probe].astype(np.float64))
         assert np.abs(scores[probe] - exact).max() <= score_error(dimension)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 2048])
+def test_products_of_matrices_stay_within_the_stated_error(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    faces, probes = (unit_rows(random.standard_normal((n, 512))) for n in (rows, 40))
+    product = float_product()
+    assert product is not None
+    scores = product(faces, probes)
+    assert scores.shape == (rows, 40)
+    for probe in range(40):
+        exact = row_dots(faces.astype(np.float64), probes[probe].astype(np.float64))
+        assert np.abs(scores[:, probe] - exact).max() <= score_error(512)
 
 
 @pytest.mark.parametrize("by", By)
