@@ -32,8 +32,8 @@ _FACE_BYTES = 80
 _CODE_BYTES = 8
 """What a face's codes take beside one byte for each number: scale and margin."""
 
-_RUN_ROWS = 16384
-"""So that the cores share even a segment."""
+_RUN_ROWS, _MULTIPLIED_RUN_ROWS = 16384, 4096
+"""So that the cores share even a segment; a product of matrices costs so much more that they can share a quarter."""
 
 _PROBES_AT_ONCE = 256
 """So that no batch, however large, needs more than some tens of megabytes for its scores."""
@@ -206,8 +206,8 @@ class CpuBackend:
         self.widest = widest
 
     def run_rows(self, probes: int, dimension: int) -> int:  # noqa: ARG002  (the protocol's)
-        """Return the same for all."""
-        return min(self._segment_rows, _RUN_ROWS)
+        """Return fewer where each row is multiplied with many probes."""
+        return min(self._segment_rows, _MULTIPLIED_RUN_ROWS if probes >= self._multiplied_from else _RUN_ROWS)
 
     def segment_rows(self, present: int, wanted: int, dimension: int, kind: IndexKind) -> int:  # noqa: ARG002  (the protocol's)
         """Return the same for all in memory, whose pages are free until written; files begin small."""
