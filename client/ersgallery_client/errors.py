@@ -32,6 +32,7 @@
      |   +- CalibrationFailed           the faces yield no threshold or profile
      +- Unavailable                     come again later; calls that may be repeated were repeated already
      |   +- ServerUnreachable           nobody answers at the address
+     |   +- NotReady                    the server still loads its galleries
      |   +- ShuttingDown
      |   +- StoreUnavailable
      |   +- ResourceExhausted
@@ -213,6 +214,10 @@ class Unavailable(GalleryError):
 
 class ServerUnreachable(Unavailable):
     """Nobody answers at the address, or the connection broke."""
+
+
+class NotReady(Unavailable):
+    """The server still loads its galleries."""
 
 
 class ShuttingDown(Unavailable):

@@ -46,6 +46,7 @@ BY_REASON: Final[Mapping[str, type[GalleryError]]] = MappingProxyType(
         "TOO_MANY_STREAMS": errors.TooManyStreams,
         "OPERATIONS_FULL": errors.OperationsFull,
         "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
+        "NOT_READY": errors.NotReady,
         "SHUTTING_DOWN": errors.ShuttingDown,
         "STORE_UNAVAILABLE": errors.StoreUnavailable,
         "INTERNAL": errors.ServerFault,

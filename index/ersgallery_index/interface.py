@@ -78,6 +78,19 @@ class Snapshot(IndexRows):
     revision: int
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an index holds: faces on either side of the usual gate, tombstones, and the bytes of all rows on the host.
+
+    After a change of the gate, faces that have not been moved yet count on the side on which they were.
+    """
+
+    passing: int
+    below_gate: int
+    tombstones: int
+    row_bytes: int
+
+
 class VectorIndex(Protocol):
     """A set of faces searched by cosine similarity under a recognizability gate.
 
@@ -162,6 +175,10 @@ class VectorIndex(Protocol):
 
     def count(self, gate: float = 0.0) -> int:
         """Return how many faces have ERS >= gate."""
+        ...
+
+    def usage(self) -> Usage:
+        """Return what the index holds; any thread may ask, while others change it too."""
         ...
 
     def set_gate(self, gate: float) -> None:

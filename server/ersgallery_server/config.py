@@ -21,7 +21,8 @@ class Settings:
 
     database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
     run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). rows_on_disk
-    keeps the indexes' float32 rows in nameless files of data_dir.
+    keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None serves no metrics, in which so many
+    metrics_galleries have a label of their own.
     """
 
     data_dir: Path
@@ -44,6 +45,9 @@ class Settings:
     rows_on_disk: bool = False
     request_ids_kept_days: float = 7.0
     changes_kept: int = 1_000_000
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    metrics_galleries: int = 100
     log_format: str = "console"
     log_level: str = "info"
 

@@ -12,6 +12,7 @@
      +- Overloaded             a queue is full
      +- TooManyStreams         as many streams are open as may be
      +- DeadlineExceeded       the deadline passed before the work began
+     +- NotReady               the server still loads its galleries
      +- ShuttingDown           the server drains
      +- Cancelled              the caller went away before the work began
      |   +- OperationCancelled
@@ -122,6 +123,13 @@ class DeadlineExceeded(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the deadline passed while the request waited; nothing was done")
+
+
+class NotReady(ServiceError):
+    """The server still loads its galleries."""
+
+    def __init__(self) -> None:
+        super().__init__("the server loads its galleries and is not ready yet; its health says when it is")
 
 
 class ShuttingDown(ServiceError):

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import structlog
-from ersgallery_index import Profile, parse_device
+from ersgallery_index import parse_device
 from filelock import FileLock, Timeout
+from prometheus_client import CollectorRegistry
 
 from ersgallery_server.config import Settings
 from ersgallery_server.faces import FacePipeline, load_pipeline
@@ -29,6 +29,9 @@ from ersgallery_server.handlers.operations import OperationHandlers
 from ersgallery_server.handlers.recognizability import RecognizabilityHandlers
 from ersgallery_server.handlers.subjects import FaceHandlers, SubjectHandlers
 from ersgallery_server.handlers.verification import VerificationHandlers
+from ersgallery_server.metrics.calls import CallFigures
+from ersgallery_server.metrics.collector import Watched, registry_of
+from ersgallery_server.metrics.endpoint import MetricsEndpoint
 from ersgallery_server.models.catalogue import catalogue
 from ersgallery_server.models.installed import is_installed
 from ersgallery_server.models.profile_file import ProfileFile, catalogued_profile
@@ -62,8 +65,12 @@ class Service:
     def __init__(
         self, settings: Settings, progress: Callable[[GalleryRecord, int], None] = lambda _record, _faces: None
     ) -> None:
-        """Open everything and load all galleries. Raises DataDirectoryInUse, StoreUnavailable, DeviceUnavailable."""
+        """Open everything and load all galleries, while health is answered.
+
+        Raises DataDirectoryInUse, StoreUnavailable, DeviceUnavailable.
+        """
         self._settings = settings
+        begun_s = time.monotonic()
         with ExitStack() as opened:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             opened.callback(_lock(settings.data_dir).release)
@@ -82,12 +89,21 @@ class Service:
             )
             self._drained_by_s = 0.0
             opened.callback(lambda: self._galleries.close(self._drained_by_s))
+            self._operations = Operations()
+            self._calls = CallFigures()
+            self._server = GrpcServer(settings, self._handlers(), self._layers(), self._store.ping)
+            opened.callback(self._server.close)
+            self._metrics: MetricsEndpoint | None = None
+            if settings.metrics_port is not None:
+                self._metrics = MetricsEndpoint(self._registry(), settings.metrics_host, settings.metrics_port)
+                opened.callback(self._metrics.close)
+            self._server.start()
+            log.info("listening; calls are refused until all galleries are loaded", address=self._server.address)
             self._galleries.load(progress)
             retention = Retention(dt.timedelta(days=settings.request_ids_kept_days), settings.changes_kept)
             opened.callback(Forgetter(self._store, retention).close)
-            self._operations = Operations()
             opened.callback(self._operations.close, settings.drain_timeout_s)
-            self._server = GrpcServer(settings, self._handlers(), self._layers())
+            self._start_s = time.monotonic() - begun_s
             self._opened = opened.pop_all()
 
     @property
@@ -95,9 +111,13 @@ class Service:
         """Return host:port as it is served."""
         return self._server.address
 
+    @property
+    def metrics_port(self) -> int | None:
+        """Return the port on which metrics are served; None without any."""
+        return None if self._metrics is None else self._metrics.port
+
     def __enter__(self) -> Self:
-        self._server.start()
-        self._server.ready()
+        self._server.ready(self._start_s)
         log.info("serving", address=self.address, data_dir=str(self._settings.data_dir))
         return self
 
@@ -130,7 +150,21 @@ class Service:
 
     def _layers(self) -> list[Layer]:
         """Return what is done around every call, the outermost first."""
-        return []
+        return [self._calls]
+
+    def _registry(self) -> CollectorRegistry:
+        server = self._server
+        return registry_of(
+            Watched(
+                self._calls,
+                server.activity,
+                server.readiness,
+                self._galleries,
+                self._models,
+                self._store,
+                self._settings.metrics_galleries,
+            )
+        )
 
     def _open_pipeline(self, model: str) -> FacePipeline | None:
         settings = self._settings
@@ -162,7 +196,7 @@ def _add_catalogued_profiles(store: Store) -> None:
     known = {(version.profile_id, version.sha256) for version in _all_profiles(store)}
     for package in catalogue():
         file = catalogued_profile(package)
-        if (file.name, profile_digest(_as_sent(file))) not in known:
+        if (file.name, profile_digest(file.as_sent())) not in known:
             store.submit(partial(_add_profile, file)).result()
 
 
@@ -174,14 +208,8 @@ def _all_profiles(store: Store) -> Iterator[ProfileVersion]:
         yield from page.items
 
 
-def _as_sent(file: ProfileFile) -> Profile:
-    """Return a file's profile in the float32 that requests carry: whoever sends the file makes no other one of it."""
-    mean = None if file.mean is None else file.mean.astype(np.float32).astype(np.float64)
-    return Profile(file.model, file.centroids.astype(np.float32).astype(np.float64), file.gamma, mean)
-
-
 def _add_profile(file: ProfileFile, transaction: WriteTransaction) -> ProfileVersion:
-    profile = _as_sent(file)
+    profile = file.as_sent()
     provenance = file.provenance
     description = f"{provenance.get('data', '')} ({provenance.get('command', '')})"
     return transaction.create_profile(file.name, profile, description=description, sha256=profile_digest(profile))

@@ -47,6 +47,7 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     DeviceFull: (Code.RESOURCE_EXHAUSTED, "DEVICE_FULL"),
     errors.TooManyStreams: (Code.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
     errors.DeadlineExceeded: (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
+    errors.NotReady: (Code.UNAVAILABLE, "NOT_READY"),
     errors.ShuttingDown: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
     stored.StoreClosed: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
     stored.StoreUnavailable: (Code.UNAVAILABLE, "STORE_UNAVAILABLE"),
@@ -57,6 +58,9 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     errors.IndexBehind: (Code.INTERNAL, "INDEX_BEHIND"),
 }
 """Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
+
+UNEXPECTED = (Code.INTERNAL, "INTERNAL")
+"""What an error that is not in the table is told as."""
 
 FIELDS: dict[type[Exception], str] = {
     InvalidProfile: "profile",
@@ -76,17 +80,21 @@ HANDLED_INSIDE: frozenset[type[Exception]] = frozenset(
 log = structlog.get_logger(__name__)
 
 
+def classify(error: Exception) -> tuple[Code, str]:
+    """Return the code and the reason of an error."""
+    if isinstance(error, errors.NotAcquired):
+        return Code.INVALID_ARGUMENT, error.reason
+    return next((REASONS[kind] for kind in type(error).__mro__ if kind in REASONS), UNEXPECTED)
+
+
 def to_status(error: Exception) -> status_pb2.Status:
     """Return the status of an error; one that is not in the table is INTERNAL, with its text in the log alone."""
-    if isinstance(error, errors.NotAcquired):
-        return _status(Code.INVALID_ARGUMENT, error.reason, str(error), *_details(error))
-    for kind in type(error).__mro__:
-        if kind in REASONS:
-            code, reason = REASONS[kind]
-            metadata = {"calibration_reason": error.reason} if isinstance(error, CalibrationFailed) else {}
-            return _status(code, reason, str(error), *_details(error), metadata=metadata)
-    log.error("unexpected error", exc_info=error)
-    return _status(Code.INTERNAL, "INTERNAL", "an internal error; the server's log has more")
+    code, reason = classify(error)
+    if (code, reason) == UNEXPECTED:
+        log.error("unexpected error", exc_info=error)
+        return _status(code, reason, "an internal error; the server's log has more")
+    metadata = {"calibration_reason": error.reason} if isinstance(error, CalibrationFailed) else {}
+    return _status(code, reason, str(error), *_details(error), metadata=metadata)
 
 
 def _details(error: Exception) -> list[Message]:

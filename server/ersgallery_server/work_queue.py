@@ -23,12 +23,15 @@ class WorkQueue(Generic[J]):
         self._jobs: deque[J] = deque()
         self._refusal: Callable[[], Exception] | None = None
         self._changed = threading.Condition()
+        self.refused = 0
+        """How many jobs were refused because the limit was reached."""
 
     def offer(self, job: J) -> None:
         """Add a job; raises Overloaded at the limit, and what `close` said after it."""
         with self._changed:
             self._refuse_if_closed()
             if len(self._jobs) >= self._limit:
+                self.refused += 1
                 raise Overloaded(self._name, self._limit)
             self._jobs.append(job)
             self._changed.notify()
@@ -39,6 +42,10 @@ class WorkQueue(Generic[J]):
             self._refuse_if_closed()
             self._jobs.append(job)
             self._changed.notify()
+
+    def __len__(self) -> int:
+        """Return how many jobs wait."""
+        return len(self._jobs)
 
     @property
     def idle(self) -> bool:

@@ -13,12 +13,12 @@ from ersgallery_index.backends.exact_search import Request, search_exactly
 from ersgallery_index.backends.lookup import NOWHERE, Lookup
 from ersgallery_index.backends.proposers import Backend
 from ersgallery_index.backends.rows import Rows, Window, checked_rows
-from ersgallery_index.backends.segments import Part, Segment, unpack_locations
+from ersgallery_index.backends.segments import Part, Segment, unpack_locations, usage_of
 from ersgallery_index.backends.widths import Tuning, first_widths
 from ersgallery_index.embeddings import require_unit_rows
 from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
-from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Scores, Side, Snapshot
+from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Usage, Scores, Side, Snapshot
 
 _STUCK_S, _QUIET_S = 1.0, 0.5
 """When rows that found no room are moved again, and when rows that do not fill a block are coded."""
@@ -42,8 +42,7 @@ class ExactIndex:
         self._dimension = dimension
         self._backend = backend
         self._tuning = tuning or Tuning()
-        self._revision = 0
-        self._gate = 0.0
+        self._revision, self._gate = 0, 0.0
         self._sorted = True
         """Whether every face is in the part of the usual gate that it belongs to."""
         numbers = itertools.count()
@@ -178,7 +177,12 @@ class ExactIndex:
             return self._passing.alive
         if gate <= 0.0:
             return self._passing.alive + self._below.alive
-        return self._admitted(Window(gate, math.inf), self._segments())
+        window = Window(gate, math.inf)
+        return sum(int(np.count_nonzero(each.alive & window.admits(each.rows.ers))) for each in self._segments())
+
+    def usage(self) -> Usage:
+        """Return what the index holds; any thread may ask."""
+        return usage_of(self._passing, self._below, self._dimension)
 
     def set_gate(self, gate: float) -> None:
         """Make this the usual gate; the faces between the old and the new one move to the other part as tidy is called.
@@ -286,9 +290,6 @@ class ExactIndex:
             return self._kind is not IndexKind.EXACT
         return self.count() >= from_faces // (2 if now else 1)  # a gallery at the limit must not waver
 
-    def _admitted(self, window: Window, segments: list[Segment]) -> int:
-        return sum(int(np.count_nonzero(part.alive & window.admits(part.rows.ers))) for part in segments)
-
     def _segments(self) -> list[Segment]:
         return [*self._passing.segments.values(), *self._below.segments.values()]
 
@@ -386,8 +387,7 @@ class ExactIndex:
                 part.drop(segment)
 
     def _read(self, locations: Ids) -> Rows:
-        parts = [segment.rows.take(positions) for segment, positions in self._located(locations)]
-        return Rows.concatenate(parts, self._dimension)
+        return Rows.concatenate([each.rows.take(rows) for each, rows in self._located(locations)], self._dimension)
 
     def _located(self, locations: Ids) -> list[tuple[Segment, NDArray[np.intp]]]:
         """Return the positions in each segment that locations name."""

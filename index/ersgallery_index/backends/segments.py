@@ -9,13 +9,16 @@ from ersgallery_index.backends.codes import CodeBlock
 from ersgallery_index.backends.proposers import Backend, Proposer
 from ersgallery_index.backends.rows import Rows
 from ersgallery_index.backends.sketches import Sketch, Sketcher, can_sketch
-from ersgallery_index.interface import Ids, IndexKind
+from ersgallery_index.interface import Ids, IndexKind, Usage
 
 _SKETCH_AGAIN = 1.25
 """A segment that is not full is sketched again when it has grown so much."""
 
 _TAIL_SHARE = 8
 """Rows that do not fill a block yet are coded in blocks of this share, so that few are left without codes."""
+
+_COLUMN_BYTES = 25
+"""Of a row beside its vector: two ids, the ERS, and whether it lives."""
 
 _LOCATION_SHIFT = 32
 """A location is a segment's number and a position in it, packed into one int64."""
@@ -286,6 +289,17 @@ class Part:
         for segment in opened:
             self._open = self.segments[segment.number] = segment
         return found + opened
+
+
+def usage_of(passing: Part, below: Part, dimension: int) -> Usage:
+    """Return what both parts of an index hold."""
+    segments = [*passing.segments.values(), *below.segments.values()]
+    return Usage(
+        passing=passing.alive,
+        below_gate=below.alive,
+        tombstones=sum(segment.buried for segment in segments),
+        row_bytes=sum(segment.size for segment in segments) * (4 * dimension + _COLUMN_BYTES),
+    )
 
 
 def unpack_locations(locations: Ids) -> tuple[Ids, Ids]:

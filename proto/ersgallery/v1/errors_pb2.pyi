@@ -90,6 +90,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """RESOURCE_EXHAUSTED: as many operations wait or run as the server allows."""
     ERROR_REASON_CALIBRATION_FAILED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
+    ERROR_REASON_NOT_READY: _ErrorReason.ValueType  # 41
+    """UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 26
     """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 
@@ -170,6 +172,8 @@ ERROR_REASON_OPERATIONS_FULL: ErrorReason.ValueType  # 32
 """RESOURCE_EXHAUSTED: as many operations wait or run as the server allows."""
 ERROR_REASON_CALIBRATION_FAILED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
+ERROR_REASON_NOT_READY: ErrorReason.ValueType  # 41
+"""UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 26
 """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 global___ErrorReason = ErrorReason

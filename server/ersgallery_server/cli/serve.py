@@ -100,6 +100,23 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     type=click.IntRange(1, 1_000_000_000),
     help="Last changes of each gallery kept in its log; a snapshot older than these is made anew.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Serve metrics for Prometheus over HTTP on this port, whatever the calls do; 0 takes a free one. "
+    "[default: no metrics]",
+)
+@click.option(
+    "--metrics-host",
+    default="127.0.0.1",
+    help="Address to bind for metrics. Whoever reaches it may read them: names of galleries and counts, never faces.",
+)
+@click.option(
+    "--metrics-galleries",
+    default=100,
+    type=click.IntRange(0, 10_000),
+    help="So many galleries have a label of their own in metrics; the rest are counted together as `other`.",
+)
 @click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."

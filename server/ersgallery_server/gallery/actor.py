@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import structlog
 
 from ersgallery_server.errors import DeadlineExceeded, IndexBehind, ShuttingDown
+from ersgallery_server.gallery.ers_drift import ErsDrift
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.search import (
     ProbeSet,
@@ -24,6 +25,7 @@ from ersgallery_server.gallery.search import (
     joined,
     part_of,
 )
+from ersgallery_server.gallery.search_figures import CANCELLED, EXPIRED, SearchFigures
 from ersgallery_server.gallery.state import GalleryState
 from ersgallery_server.work_queue import WorkQueue
 
@@ -40,6 +42,7 @@ class SearchJob:
     overrides: PolicyOverrides
     deadline_s: float | None
     answer: Future[SearchAnswer] = field(default_factory=Future)
+    queued_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,8 @@ class IndexActor:
     def __init__(self, state: GalleryState, *, max_waiting: int) -> None:
         self._state = state
         self._queue: WorkQueue[Job] = WorkQueue(f"gallery {state.record.gallery_id}", max_waiting)
+        self.figures = SearchFigures(ErsDrift(state.record.gallery_id, state.record.profile), self._queue)
+        """What was counted of its searches since it began."""
         self._thread = threading.Thread(target=self._run, name=f"index-{state.record.gallery_id}", daemon=True)
         self._thread.start()
 
@@ -111,7 +116,7 @@ class IndexActor:
                 case ReadJob() as job:
                     self._read(job)
                 case SearchJob():
-                    self._search([job for job in jobs if isinstance(job, SearchJob) and _begin(job)])
+                    self._search([job for job in jobs if isinstance(job, SearchJob) and self._begin(job)])
             self._tidy()
 
     def _tidy(self) -> None:
@@ -158,7 +163,7 @@ class IndexActor:
             self._search_in_parts(jobs[0])
             return
         try:
-            answers = answer_batch(self._state, [(job.probes, job.overrides) for job in jobs])
+            answers = self._answer([(job.probes, job.overrides) for job in jobs])
         except Exception as error:  # noqa: BLE001 - as above
             self._search_failed(jobs, error)
             return
@@ -175,7 +180,7 @@ class IndexActor:
         try:
             while start < len(job.probes):
                 part = part_of(job.probes, start, rows)
-                answers += answer_batch(self._state, [(part, job.overrides)])
+                answers += self._answer([(part, job.overrides)])
                 start += len(part)
                 if start < len(job.probes):
                     rows = max(1, self._state.index.batch_rows // (4 if self._answer_between() else 1))
@@ -201,8 +206,29 @@ class IndexActor:
         for job in jobs:
             if isinstance(job, ReadJob):
                 self._read(job)
-        self._search([job for job in jobs if isinstance(job, SearchJob) and _begin(job)])
+        self._search([job for job in jobs if isinstance(job, SearchJob) and self._begin(job)])
         return bool(jobs)
+
+    def _answer(self, jobs: Sequence[tuple[ProbeSet | RawProbes, PolicyOverrides]]) -> list[SearchAnswer]:
+        begun_s = time.monotonic()
+        answers = answer_batch(self._state, jobs)
+        seconds = time.monotonic() - begun_s
+        self.figures.searched(answers[0].together, self._state.record.profile, seconds)
+        return answers
+
+    def _begin(self, job: SearchJob) -> bool:
+        """Begin a job, unless its caller went away or its deadline has passed."""
+        if not job.answer.set_running_or_notify_cancel():
+            self.figures.dropped.add(CANCELLED)
+            return False
+        self.figures.waits.add(time.monotonic() - job.queued_s)
+        try:
+            _require_time(job)
+        except DeadlineExceeded as error:
+            self.figures.dropped.add(EXPIRED)
+            job.answer.set_exception(error)
+            return False
+        return True
 
     def _search_failed(self, jobs: Sequence[SearchJob], error: Exception) -> None:
         """Let no job suffer from another that happened to wait with it."""
@@ -219,18 +245,6 @@ def _weight(job: Job) -> int:
 
 def _are_searches(job: Job, other: Job) -> bool:
     return isinstance(job, SearchJob) and isinstance(other, SearchJob)
-
-
-def _begin(job: SearchJob) -> bool:
-    """Begin a job, unless its caller went away or its deadline has passed."""
-    if not job.answer.set_running_or_notify_cancel():
-        return False
-    try:
-        _require_time(job)
-    except DeadlineExceeded as error:
-        job.answer.set_exception(error)
-        return False
-    return True
 
 
 def _require_time(job: SearchJob) -> None:

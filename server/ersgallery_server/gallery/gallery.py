@@ -22,6 +22,7 @@ from ersgallery_server.gallery.origins import same_vectors
 from ersgallery_server.gallery.overrides import PolicyOverrides
 from ersgallery_server.gallery.saving import Pause, save_index
 from ersgallery_server.gallery.search import Applied, ProbeSet, RawProbes, SearchAnswer, applied_to, represent_probes
+from ersgallery_server.gallery.search_figures import SearchFigures
 from ersgallery_server.gallery.state import (
     GalleryState,
     add_faces,
@@ -81,6 +82,11 @@ class Gallery:
         return self._actor.state.record
 
     @property
+    def figures(self) -> SearchFigures:
+        """Return what was counted since the gallery was opened."""
+        return self._actor.figures
+
+    @property
     def uncounted(self) -> AcquisitionCounts:
         """Return the probes' acquisitions that the store does not know yet."""
         return self._uncounted
@@ -119,7 +125,7 @@ class Gallery:
         def compare(state: GalleryState) -> tuple[Verification, Applied]:
             policy = overrides.over(state.policy)
             sides = represent_probes(state, probe), represent_probes(state, reference)
-            return verify(*sides, policy), applied_to(state, policy)
+            return self._verified(verify(*sides, policy)), applied_to(state, policy)
 
         return call.wait(self._actor.ask(compare))
 
@@ -131,9 +137,13 @@ class Gallery:
         def compare(state: GalleryState) -> tuple[Verification, Applied]:
             policy = overrides.over(state.policy)
             side = represent_probes(state, probe)
-            return verify_subject(state.index, side, subject_key, policy), applied_to(state, policy)
+            return self._verified(verify_subject(state.index, side, subject_key, policy)), applied_to(state, policy)
 
         return call.wait(self._actor.ask(compare))
+
+    def _verified(self, found: Verification) -> Verification:
+        self._actor.figures.verified(found)
+        return found
 
     def enroll(
         self,
@@ -180,7 +190,11 @@ class Gallery:
                 if now.record.version == state.record.version:
                     raise IndexBehind.before_commit(state.record.gallery_id) from None
                 return self._begin_batch(batch, call).finish()
-            return self._repeat(done, call) if isinstance(done, Replay) else plan.report(done)
+            if isinstance(done, Replay):
+                return self._repeat(done, call)
+            report = plan.report(done)
+            self._actor.figures.enrolled_all(report)
+            return report
 
         return BegunEnrollment(finish, committing.stored)
 

@@ -1,17 +1,21 @@
 """The one thread that runs a model: photographs that wait together are embedded as one batch."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from ersgallery_server.faces import AcquiredFace, AcquisitionFailure, FacePipeline
+from ersgallery_server.tallies import SIZES, Spread, Tally
 from ersgallery_server.values import SeveralFaces
 from ersgallery_server.work_queue import WorkQueue
 
 MAX_BATCH_IMAGES = 64
 
 Acquisition = AcquiredFace | AcquisitionFailure
+FACE = "FACE"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +25,30 @@ class ImageJob:
     images: tuple[bytes, ...] = field(repr=False)
     several: SeveralFaces
     answer: Future[list[Acquisition]] = field(default_factory=Future)
+    queued_s: float = field(default_factory=time.monotonic)
+
+
+class InferenceFigures:
+    """Counts of one model since it was opened.
+
+    waits: seconds in the queue. batches, seconds: the photographs and the time of each batch. outcomes: photographs by
+    FACE or why there was none. cancelled: jobs whose caller went away before they were begun. queue: of the worker.
+    """
+
+    def __init__(self, queue: WorkQueue[Any]) -> None:
+        self.queue = queue
+        self.waits = Spread()
+        self.batches = Spread(SIZES)
+        self.seconds = Spread()
+        self.outcomes: Tally[str] = Tally()
+        self.cancelled = 0
+
+    def embedded(self, faces: Sequence[Acquisition], seconds: float) -> None:
+        """Count a batch."""
+        self.batches.add(len(faces))
+        self.seconds.add(seconds)
+        for face in faces:
+            self.outcomes.add(FACE if isinstance(face, AcquiredFace) else face.reason.value)
 
 
 class InferenceWorker:
@@ -29,6 +57,7 @@ class InferenceWorker:
     def __init__(self, model: str, pipeline: FacePipeline, *, max_waiting: int) -> None:
         self._pipeline = pipeline
         self._queue: WorkQueue[ImageJob] = WorkQueue(f"photographs for model {model}", max_waiting)
+        self.figures = InferenceFigures(self._queue)
         self._thread = threading.Thread(target=self._run, name=f"model-{model}", daemon=True)
         self._thread.start()
 
@@ -45,16 +74,25 @@ class InferenceWorker:
 
     def _run(self) -> None:
         while jobs := self._queue.take(lambda job: len(job.images), MAX_BATCH_IMAGES, _same_policy):
-            self._embed([job for job in jobs if job.answer.set_running_or_notify_cancel()])
+            self._embed([job for job in jobs if self._begin(job)])
+
+    def _begin(self, job: ImageJob) -> bool:
+        if not job.answer.set_running_or_notify_cancel():
+            self.figures.cancelled += 1
+            return False
+        self.figures.waits.add(time.monotonic() - job.queued_s)
+        return True
 
     def _embed(self, jobs: Sequence[ImageJob]) -> None:
         if not jobs:
             return
+        begun_s = time.monotonic()
         try:
             faces = self._pipeline.acquire([image for job in jobs for image in job.images], jobs[0].several)
         except Exception as error:  # noqa: BLE001 - the waiting callers get it, the worker lives on
             self._failed(jobs, error)
             return
+        self.figures.embedded(faces, time.monotonic() - begun_s)
         start = 0
         for job in jobs:
             job.answer.set_result(faces[start : start + len(job.images)])

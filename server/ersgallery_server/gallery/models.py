@@ -27,6 +27,10 @@ class Models:
                 self._workers[model] = InferenceWorker(model, pipeline, max_waiting=self._max_waiting_images)
             return self._workers[model]
 
+    def open(self) -> dict[str, InferenceWorker]:
+        """Return the workers of the models in use, by name; never waits for one that is being opened."""
+        return dict(self._workers)
+
     def close(self) -> None:
         """Finish what waits and stop all workers."""
         with self._opening:

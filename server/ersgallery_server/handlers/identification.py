@@ -91,6 +91,9 @@ def _search(
 ) -> tuple[SearchAnswer | None, list[int | None], Applied]:
     """Search what can be searched; where nothing can, only say what would have been applied."""
     state = gallery.state
+    for probe in prepared:
+        if probe.reasons:
+            gallery.figures.unsearched(probe.reasons[0])
     probes, rows = arrange(prepared, state.index.dimension)
     if not len(probes):
         return None, rows, applied_to(state, overrides.over(state.policy))

@@ -61,6 +61,11 @@ class ProfileFile:
         """Return what the index computes with. Raises ersgallery_index.errors.InvalidProfile."""
         return Profile(model=self.model, centroids=self.centroids, gamma=self.gamma, mean=self.mean)
 
+    def as_sent(self) -> Profile:
+        """Return the profile in the float32 that requests carry: whoever sends the file makes no other one of it."""
+        mean = None if self.mean is None else self.mean.astype(np.float32).astype(np.float64)
+        return Profile(self.model, self.centroids.astype(np.float32).astype(np.float64), self.gamma, mean)
+
 
 def rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Round numbers to what a profile file keeps: 6 decimals, which moves an ERS by less than 1e-5."""

@@ -1,5 +1,6 @@
 """One group of works as one database transaction, each in a savepoint of its own where there are several."""
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ class Submission:
     work: Callable[[WriteTransaction], Any]
     then: Callable[[Any], None] | None
     future: Future[Any] = field(default_factory=Future)
+    queued_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 """How every read gets its connection, and what a page is."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ersgallery_server.store.allocation import MAX_KEY
 from ersgallery_server.store.engines import Engines, is_unavailable
 from ersgallery_server.store.errors import PageKeyInvalid, StoreClosed, StoreUnavailable
+from ersgallery_server.store.figures import StoreFigures
+from ersgallery_server.store.tables import LAST_KEY
 from ersgallery_server.values import Page
 
 T = TypeVar("T")
@@ -21,6 +24,8 @@ class Reads:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._closed = False
+        self.figures = StoreFigures()
+        """What was counted of reads and writes since the store was opened."""
 
     @contextmanager
     def _read(self, *, consistent: bool = False) -> Iterator[Connection]:
@@ -34,8 +39,15 @@ class Reads:
         if consistent and not self._engines.is_sqlite:
             # SQLite's transactions read one state anyhow.
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        begun_s = time.monotonic()
         with unavailable_if_database_fails(), engine.connect() as connection:
             yield connection
+        self.figures.reads.add(time.monotonic() - begun_s)
+
+    def ping(self) -> None:
+        """Read one row; raises StoreUnavailable when the database fails and StoreClosed after close."""
+        with self._read() as connection:
+            connection.execute(select(LAST_KEY.c.row)).first()
 
 
 @contextmanager

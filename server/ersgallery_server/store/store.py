@@ -54,7 +54,7 @@ class Store(
 
     def __init__(self, engines: Engines, limits: StoreLimits) -> None:
         super().__init__(engines)
-        self._writer = Writer(engines, max_waiting=limits.max_waiting, max_group=limits.max_group)
+        self._writer = Writer(engines, self.figures, max_waiting=limits.max_waiting, max_group=limits.max_group)
 
     @classmethod
     def open(cls, url: str, *, limits: StoreLimits | None = None, migrations: bool = True) -> Self:
@@ -72,6 +72,11 @@ class Store(
             engines.dispose()
             raise
         return cls(engines, limits)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many works wait for the writer."""
+        return self._writer.waiting
 
     def submit(self, work: Callable[[WriteTransaction], T], then: Callable[[T], None] | None = None) -> Future[T]:
         """Queue a piece of work; its future resolves once it is durable, or with what it raised.

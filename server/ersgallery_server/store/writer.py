@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 from ersgallery_server.store.engines import Engines, truncate_wal
 from ersgallery_server.store.errors import StoreClosed, StoreOverloaded, StoreUnavailable
+from ersgallery_server.store.figures import FAILED, REFUSED, StoreFigures
 from ersgallery_server.store.group import CommitUncertain, Outcome, Submission, commit_group, was_committed
 from ersgallery_server.store.transaction import WriteTransaction
 
@@ -25,8 +27,9 @@ log = logging.getLogger(__name__)
 class Writer:
     """A bounded queue of works and the thread that commits them."""
 
-    def __init__(self, engines: Engines, *, max_waiting: int, max_group: int) -> None:
+    def __init__(self, engines: Engines, figures: StoreFigures, *, max_waiting: int, max_group: int) -> None:
         self._engines = engines
+        self._figures = figures
         self._max_waiting = max_waiting
         self._max_group = max_group
         self._waiting: deque[Submission] = deque()
@@ -44,10 +47,16 @@ class Writer:
             if self._closed:
                 raise StoreClosed
             if len(self._waiting) >= self._max_waiting:
+                self._figures.works.add(REFUSED)
                 raise StoreOverloaded(self._max_waiting)
             self._waiting.append(submission)
             self._changed.notify()
         return submission.future
+
+    @property
+    def waiting(self) -> int:
+        """Return how many works wait."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """Take no more works, finish those that wait, and return when the thread has ended."""
@@ -75,9 +84,12 @@ class Writer:
             if not self._waiting:
                 return None
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
-        return [submission for submission in taken if submission.future.set_running_or_notify_cancel()]
+        begun = [submission for submission in taken if submission.future.set_running_or_notify_cancel()]
+        self._figures.taken(len(taken) - len(begun), [submission.queued_s for submission in begun])
+        return begun
 
     def _commit(self, group: Sequence[Submission]) -> None:
+        begun_s = time.monotonic()
         try:
             self._settle()
             outcomes = commit_group(self._engines.writing, group)
@@ -90,6 +102,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(group, error)
         else:
+            self._figures.committed(len(group), time.monotonic() - begun_s)
             self._finish(group, outcomes)
 
     def _settle(self) -> None:
@@ -123,6 +136,7 @@ class Writer:
 
     def _fail(self, group: Sequence[Submission], cause: Exception) -> None:
         log.error("a group of %d writes failed: %s", len(group), type(cause).__name__, exc_info=cause)
+        self._figures.works.add(FAILED, len(group))
         self._engines.writing.dispose()
         for submission in group:
             if not submission.future.done():

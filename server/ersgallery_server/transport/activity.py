@@ -1,11 +1,13 @@
 """Knows how much work is under way, so that a drain waits for work and not for streams that merely stay open."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ersgallery_server.errors import ShuttingDown
+from ersgallery_server.tallies import Spread, Tally
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -17,8 +19,23 @@ class Activity:
     def __init__(self) -> None:
         self._under_way = 0
         self._waiting = 0
+        self._open_streams = 0
         self._draining = False
         self._changed = threading.Condition()
+        self.waits = Spread()
+        """Seconds for which calls waited for a thread."""
+        self.refused: Tally[str] = Tally()
+        """Calls that were refused before anything was done, by the reason that their callers got."""
+
+    @property
+    def open_streams(self) -> int:
+        """Return how many streams are open."""
+        return self._open_streams
+
+    @property
+    def under_way(self) -> int:
+        """Return how many calls, and requests of streams, were accepted and have no answer yet."""
+        return self._under_way
 
     @property
     def waiting(self) -> int:
@@ -44,7 +61,10 @@ class Activity:
 
     def open_stream(self) -> "OpenStream":
         """Count a call as a stream from now on; it must be closed before the call ends."""
-        self._add(-1)
+        with self._changed:
+            self._under_way -= 1
+            self._open_streams += 1
+            self._changed.notify_all()
         return OpenStream(self)
 
     def came(self) -> None:
@@ -75,7 +95,9 @@ class Activity:
 
     def closed(self) -> None:
         """Count a stream as a call again, which is about to end."""
-        self._add(1)
+        with self._changed:
+            self._under_way += 1
+            self._open_streams -= 1
 
 
 class OpenStream:
@@ -120,8 +142,10 @@ class CallPool(ThreadPoolExecutor):
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queue a call."""
+        accepted_s = time.monotonic()
 
         def serve() -> T:
+            self._activity.waits.add(time.monotonic() - accepted_s)
             self._activity.begun()
             try:
                 return work(*args, **kwargs)

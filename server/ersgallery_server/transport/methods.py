@@ -21,8 +21,8 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from ersgallery_server.call import Behavior, Call, Cancellation
-from ersgallery_server.errors import BatchTooLarge, Overloaded, TooManyStreams
-from ersgallery_server.status import to_status
+from ersgallery_server.errors import BatchTooLarge, NotReady, Overloaded, TooManyStreams
+from ersgallery_server.status import classify, to_status
 from ersgallery_server.transport.activity import Activity
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
@@ -73,7 +73,9 @@ class MethodTable(grpc.GenericRpcHandler):
         self._max_waiting = max_waiting
         self._max_message_bytes = max_message_bytes
         self._streams = threading.BoundedSemaphore(max_streams)
-        self._refusal: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(_Refusal(max_waiting))
+        self._ready = False
+        self._not_ready = self._refusal(NotReady)
+        self._full = self._refusal(lambda: Overloaded("calls", max_waiting))
         self._methods = {
             f"/{service.full_name}/{method.name}": self._bind(method, _layered(layers, method, _find(handlers, method)))
             for service in SERVICES
@@ -83,16 +85,20 @@ class MethodTable(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """Return what serves a call that has just come; None for a method that is not ours."""
         method = self._methods.get(handler_call_details.method)
-        if method is not None and self._activity.waiting >= self._max_waiting:
-            return self._refusal
-        return method
+        if method is None or (self._ready and self._activity.waiting < self._max_waiting):
+            return method
+        return self._full if self._ready else self._not_ready
+
+    def ready(self) -> None:
+        """Serve calls from now on; until then they are refused."""
+        self._ready = True
 
     def limited(self, behavior: Behavior) -> Callable[[Iterable[Any], grpc.ServicerContext], Iterator[Any]]:
         """Return what serves a stream within the limit of open streams."""
 
         def serve(requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             if not self._streams.acquire(blocking=False):
-                _abort(context, TooManyStreams(self._max_streams))
+                self._refuse(context, TooManyStreams(self._max_streams))
             stream = self._activity.open_stream()
             try:
                 for response in behavior(stream.each(requests), _call(context)):
@@ -107,6 +113,14 @@ class MethodTable(grpc.GenericRpcHandler):
                 self._streams.release()
 
         return serve
+
+    def _refusal(self, error: Callable[[], Exception]) -> "grpc.RpcMethodHandler[Any, Any]":
+        refusal = _Refusal(lambda context: self._refuse(context, error()))
+        return grpc.stream_stream_rpc_method_handler(refusal)
+
+    def _refuse(self, context: grpc.ServicerContext, error: Exception) -> NoReturn:
+        self._activity.refused.add(classify(error)[1])
+        _abort(context, error)
 
     def _bind(self, method: MethodDescriptor, behavior: Behavior) -> "grpc.RpcMethodHandler[Any, Any]":
         decode = GetMessageClass(method.input_type).FromString
@@ -142,15 +156,15 @@ class MethodTable(grpc.GenericRpcHandler):
 
 
 class _Refusal:
-    """Answers on a thread of its own that all others are busy and too many calls wait for them."""
+    """Answers on a thread of its own, while all others are busy or what they would work with is not there yet."""
 
     experimental_thread_pool = _REFUSALS
 
-    def __init__(self, max_waiting: int) -> None:
-        self._max_waiting = max_waiting
+    def __init__(self, refuse: Callable[[grpc.ServicerContext], NoReturn]) -> None:
+        self._refuse = refuse
 
     def __call__(self, _requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        _abort(context, Overloaded("calls", self._max_waiting))
+        self._refuse(context)
 
 
 def _find(handlers: Sequence[object], method: MethodDescriptor) -> Behavior:

@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from ersgallery_server.config import Settings
 from ersgallery_server.transport.activity import Activity, CallPool
 from ersgallery_server.transport.methods import SERVICES, Layer, MethodTable
+from ersgallery_server.transport.readiness import Readiness
 
 SENDING_S = 0.5
 """What the last answers are given to leave the process."""
@@ -26,8 +27,10 @@ _ENDED_WATCHES = ThreadPoolExecutor(1, thread_name_prefix="rpc-watch-ended")
 class GrpcServer:
     """Serves handlers on one address."""
 
-    def __init__(self, settings: Settings, handlers: Sequence[object], layers: Sequence[Layer] = ()) -> None:
-        """Bind the address; raises OSError where that is not possible."""
+    def __init__(
+        self, settings: Settings, handlers: Sequence[object], layers: Sequence[Layer], ping: Callable[[], None]
+    ) -> None:
+        """Bind the address; raises OSError where that is not possible. ping: asks whether the store answers."""
         self._activity = Activity()
         threads = settings.unary_threads + settings.max_streams
         self._server = grpc.server(CallPool(threads, self._activity), options=_options(settings))
@@ -42,17 +45,28 @@ class GrpcServer:
         self._health = _Health(experimental_thread_pool=_HEALTH)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers((self._methods, _reflection(self._methods)))
-        self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self.readiness = Readiness(NAMES, self._health.set, ping)
         host = f"[{settings.host}]" if ":" in settings.host.strip("[]") and settings.host[0] != "[" else settings.host
         self.address = f"{host}:{_bind(self._server, f'{host}:{settings.port}')}"
 
+    @property
+    def activity(self) -> Activity:
+        """Return what counts the work under way."""
+        return self._activity
+
     def start(self) -> None:
-        """Accept connections; health says NOT_SERVING until `ready`."""
+        """Accept connections; health says NOT_SERVING and calls are refused until `ready`."""
         self._server.start()
 
-    def ready(self) -> None:
-        """Say SERVING."""
-        self._tell(health_pb2.HealthCheckResponse.SERVING)
+    def ready(self, start_s: float) -> None:
+        """Serve calls and say so, after a start of so many seconds."""
+        self._methods.ready()
+        self.readiness.begin(start_s)
+
+    def close(self) -> None:
+        """Stop at once, if it was not drained before."""
+        self.readiness.end()
+        self._server.stop(0).wait()
 
     def drain(self, timeout_s: float) -> bool:
         """Say NOT_SERVING, take no more calls, and finish the work that was accepted; False where that took too long.
@@ -60,16 +74,13 @@ class GrpcServer:
         Streams and health watches that are open without work would last as long as their callers like; they are ended.
         """
         self._health.enter_graceful_shutdown()
+        self.readiness.end()
         self._activity.drain()
         # Not cut off by gRPC at the same moment, which would look as if they had been finished.
         self._server.stop(timeout_s + SENDING_S)
         finished = self._activity.wait_idle(timeout_s)
         self._server.stop(SENDING_S).wait()
         return finished
-
-    def _tell(self, status: int) -> None:
-        for name in ("", *NAMES):
-            self._health.set(name, status)
 
 
 class _Health(health.HealthServicer):
