@@ -97,10 +97,11 @@ class _Scores:
     def add(self, raw_ers: Float64) -> None:
         """Add the raw ERS (n,) of probes."""
         places = np.searchsorted(self.edges[1:-1], raw_ers, side="right")
+        added = np.bincount(places, minlength=len(self.window))
         self.window *= 0.5 ** (len(raw_ers) / HALF_LIFE_PROBES)
-        np.add.at(self.window, places, 1.0)
+        self.window += added
         if self.expected is None:
-            np.add.at(self.first, places, 1.0)
+            self.first += added
             if self.first.sum() >= OWN_PROBES:
                 self.expected = ErsHistogram(self.edges, self.first)
 

@@ -1,5 +1,6 @@
 """What a gallery's owner counts of its searches: one entry for each batch, not for each probe."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,8 @@ class SearchFigures:
         """Count a batch that was answered under a profile in so many seconds."""
         self.seconds.add(seconds)
         self.batches.add(len(found))
-        pairs, counts = np.unique(found.decisions.astype(np.int64) << 16 | found.reasons, return_counts=True)
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            self.decisions.add((DECISIONS[pair >> 16].value, _first_reason(pair & 0xFFFF)), count)
+        for (decision, reasons), count in _pairs(found):
+            self.decisions.add((DECISIONS[decision].value, _first_reason(reasons)), count)
         self.ers.add_all(found.ers)
         self.drift.add(found.raw_ers, profile)
 
@@ -71,3 +71,11 @@ class SearchFigures:
 
 def _first_reason(bits: int) -> str:
     return next((reason.value for place, reason in enumerate(REASONS) if bits >> place & 1), NO_REASON)
+
+
+def _pairs(found: Identifications) -> Iterable[tuple[tuple[int, int], int]]:
+    """Return the pairs of a decision and its reasons that a batch has, and how often."""
+    if len(found) == 1:  # for which NumPy would take longer
+        return [((int(found.decisions[0]), int(found.reasons[0])), 1)]
+    counts = np.bincount(found.decisions.astype(np.int64) << len(REASONS) | found.reasons)
+    return [(divmod(int(pair), 1 << len(REASONS)), int(counts[pair])) for pair in np.flatnonzero(counts)]
