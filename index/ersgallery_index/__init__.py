@@ -22,10 +22,10 @@ from ersgallery_index.interface import (
     Ids,
     IndexKind,
     IndexRows,
-    Usage,
     Scores,
     Side,
     Snapshot,
+    Usage,
     VectorIndex,
 )
 from ersgallery_index.policy import MAX_CANDIDATES, Policy
@@ -61,7 +61,6 @@ __all__ = [
     "Ids",
     "IndexKind",
     "IndexRows",
-    "Usage",
     "InvalidEmbedding",
     "InvalidPolicy",
     "InvalidProfile",
@@ -75,6 +74,7 @@ __all__ = [
     "Template",
     "UnitRows",
     "UnsureReason",
+    "Usage",
     "VectorIndex",
     "Verification",
     "Weighting",

@@ -18,7 +18,7 @@ from ersgallery_index.backends.widths import Tuning, first_widths
 from ersgallery_index.embeddings import require_unit_rows
 from ersgallery_index.errors import DeviceFull, InvalidPolicy
 from ersgallery_index.hits import Found, by_probe, to_hits
-from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Usage, Scores, Side, Snapshot
+from ersgallery_index.interface import By, FloatRows, Hits, Ids, IndexKind, IndexRows, Scores, Side, Snapshot, Usage
 
 _STUCK_S, _QUIET_S = 1.0, 0.5
 """When rows that found no room are moved again, and when rows that do not fill a block are coded."""
