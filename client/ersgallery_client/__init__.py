@@ -29,6 +29,7 @@ from ersgallery_client.values.calibration import (
 )
 from ersgallery_client.values.enrollment import (
     Disposition,
+    DuplicateOf,
     EnrollmentBatch,
     EnrollmentOutcome,
     EnrollmentReason,
@@ -36,6 +37,17 @@ from ersgallery_client.values.enrollment import (
     FaceOutcome,
 )
 from ersgallery_client.values.galleries import Face, Gallery, GalleryCounts, IndexDescription, Subject
+from ersgallery_client.values.hygiene import (
+    DuplicateGroup,
+    DuplicatePair,
+    DuplicateReport,
+    LowErsReport,
+    LowErsSubject,
+    LowErsSubjects,
+    Magnet,
+    MagnetAdvice,
+    MagnetReport,
+)
 from ersgallery_client.values.identification import (
     Applied,
     Candidate,
@@ -50,6 +62,7 @@ from ersgallery_client.values.identification import (
 from ersgallery_client.values.inputs import Embedding, Enrollment, Template, TemplateMember
 from ersgallery_client.values.policies import (
     UNSET,
+    DuplicateCheck,
     EffectivePolicy,
     GalleryWarning,
     IndexKind,
@@ -73,6 +86,11 @@ __all__ = [
     "CandidateColumns",
     "Decision",
     "Disposition",
+    "DuplicateCheck",
+    "DuplicateGroup",
+    "DuplicateOf",
+    "DuplicatePair",
+    "DuplicateReport",
     "EffectivePolicy",
     "Embedding",
     "Enrollment",
@@ -102,6 +120,12 @@ __all__ = [
     "Limits",
     "LostSubject",
     "LowErsPolicy",
+    "LowErsReport",
+    "LowErsSubject",
+    "LowErsSubjects",
+    "Magnet",
+    "MagnetAdvice",
+    "MagnetReport",
     "MemberOutcome",
     "Operation",
     "OperationKind",

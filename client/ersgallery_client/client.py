@@ -12,6 +12,7 @@ from ersgallery_client.calls.calibration import CalibrationCalls, waiting
 from ersgallery_client.calls.enrollment import EnrollmentCalls, EnrollmentEncoder, enrollment_stream
 from ersgallery_client.calls.faces import FaceCalls
 from ersgallery_client.calls.galleries import GalleryCalls
+from ersgallery_client.calls.hygiene import HygieneCalls
 from ersgallery_client.calls.identification import (
     IdentificationCalls,
     ProbeBatch,
@@ -49,6 +50,7 @@ class _AllCalls(
     EnrollmentCalls,
     IdentificationCalls,
     CalibrationCalls,
+    HygieneCalls,
 ):
     """Every call that is not a stream."""
 

@@ -24,6 +24,7 @@
      |   +- GalleryExists
      |   +- SubjectExists
      |   +- RequestIdReused
+     |   +- DuplicateSubject            only for one item of an enrolment
      |   +- EtagMismatch
      +- FailedPrecondition
      |   +- ProfileModelMismatch
@@ -182,6 +183,13 @@ class SubjectExists(Conflict):
 
 class RequestIdReused(Conflict):
     """The request_id was used before with another body."""
+
+
+class DuplicateSubject(Conflict):
+    """A face is similar to another subject, and the gallery refuses that; nothing of the item is stored.
+
+    metadata["subject"] names the other subject, metadata["similarity"] and metadata["threshold"] say how similar.
+    """
 
 
 class EtagMismatch(Conflict):

@@ -13,6 +13,9 @@ from ersgallery.v1 import (
     gallery_service_pb2 as gallery,
 )
 from ersgallery.v1 import (
+    hygiene_service_pb2 as hygiene,
+)
+from ersgallery.v1 import (
     identification_service_pb2 as identification,
 )
 from ersgallery.v1 import (
@@ -113,4 +116,14 @@ CANCEL_OPERATION = _write(
 )
 DELETE_OPERATION = _write(
     _C, "DeleteOperation", calibration.DeleteOperationRequest, calibration.DeleteOperationResponse
+)
+
+_H = "HygieneService"
+
+FIND_MAGNETS = _write(_H, "FindMagnets", hygiene.FindMagnetsRequest, hygiene.FindMagnetsResponse)
+FIND_DUPLICATE_SUBJECTS = _write(
+    _H, "FindDuplicateSubjects", hygiene.FindDuplicateSubjectsRequest, hygiene.FindDuplicateSubjectsResponse
+)
+FIND_LOW_ERS_SUBJECTS = _read(
+    _H, "FindLowErsSubjects", hygiene.FindLowErsSubjectsRequest, hygiene.FindLowErsSubjectsResponse
 )

@@ -37,6 +37,7 @@ BY_REASON: Final[Mapping[str, type[GalleryError]]] = MappingProxyType(
         "GALLERY_EXISTS": errors.GalleryExists,
         "SUBJECT_EXISTS": errors.SubjectExists,
         "REQUEST_ID_REUSED": errors.RequestIdReused,
+        "DUPLICATE_SUBJECT": errors.DuplicateSubject,
         "ETAG_MISMATCH": errors.EtagMismatch,
         "PROFILE_MODEL_MISMATCH": errors.ProfileModelMismatch,
         "MODEL_NOT_INSTALLED": errors.ModelNotInstalled,

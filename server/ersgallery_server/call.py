@@ -73,6 +73,17 @@ class Call:
         except CancelledError:
             raise Cancelled from None
 
+    @contextmanager
+    def holding(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold a lock while the block runs; raises DeadlineExceeded where the deadline passes before it is free."""
+        timeout_s = -1.0 if self.deadline_s is None else max(0.0, self.deadline_s - time.monotonic())
+        if not lock.acquire(timeout=timeout_s):
+            raise DeadlineExceeded
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _result(self, future: "Future[T]") -> T:
         if self.deadline_s is None:
             return future.result()

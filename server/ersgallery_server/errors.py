@@ -18,6 +18,7 @@
      |   +- OperationCancelled
      +- OperationNotFound      no such operation, or it has expired
      +- OperationsFull         as many operations wait or run as may
+     +- DuplicateSubject       a face is similar to another subject than the one it was to be enrolled as
      +- IndexBehind            the store went ahead and a gallery's index could not follow
 
 `status.py` holds the one table from all errors to statuses.
@@ -168,6 +169,21 @@ class OperationsFull(ServiceError):
     def __init__(self, limit: int, retry_after_s: float = 10.0) -> None:
         super().__init__(f"{limit} operations wait or run, which is the limit; try again later, or cancel one")
         self.retry_after_s = retry_after_s
+
+
+class DuplicateSubject(ServiceError):
+    """A recognizable face is similar to another subject than the one it was to be enrolled as; nothing is stored.
+
+    gallery_id, subject_id: the other subject.
+    """
+
+    def __init__(self, gallery_id: str, subject_id: str, similarity: float, threshold: float) -> None:
+        super().__init__(
+            f"a face is similar to subject {subject_id!r}: {similarity:.3f}, and this gallery refuses from "
+            f"{threshold:.3f} on; enrol it as that subject, or change the gallery's duplicate_check"
+        )
+        self.gallery_id, self.subject_id = gallery_id, subject_id
+        self.similarity, self.threshold = similarity, threshold
 
 
 class IndexBehind(ServiceError):

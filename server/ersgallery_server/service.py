@@ -24,6 +24,7 @@ from ersgallery_server.gallery.state import IndexPlace
 from ersgallery_server.handlers.calibration import CalibrationHandlers
 from ersgallery_server.handlers.enrollment import EnrollmentHandlers
 from ersgallery_server.handlers.galleries import GalleryHandlers
+from ersgallery_server.handlers.hygiene import HygieneHandlers
 from ersgallery_server.handlers.identification import IdentificationHandlers
 from ersgallery_server.handlers.operations import OperationHandlers
 from ersgallery_server.handlers.recognizability import RecognizabilityHandlers
@@ -145,6 +146,7 @@ class Service:
             VerificationHandlers(self._store, self._galleries),
             RecognizabilityHandlers(self._store, self._galleries, self._models),
             CalibrationHandlers(self._store, self._galleries, self._operations),
+            HygieneHandlers(self._store, self._galleries, self._operations),
             OperationHandlers(self._operations),
         ]
 

@@ -55,6 +55,7 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     errors.OperationNotFound: (Code.NOT_FOUND, "OPERATION_NOT_FOUND"),
     errors.OperationsFull: (Code.RESOURCE_EXHAUSTED, "OPERATIONS_FULL"),
     CalibrationFailed: (Code.FAILED_PRECONDITION, "CALIBRATION_FAILED"),
+    errors.DuplicateSubject: (Code.ALREADY_EXISTS, "DUPLICATE_SUBJECT"),
     errors.IndexBehind: (Code.INTERNAL, "INDEX_BEHIND"),
 }
 """Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
@@ -73,7 +74,14 @@ FIELDS: dict[type[Exception], str] = {
 """The field of those invalid arguments that know of one field and do not name it themselves."""
 
 HANDLED_INSIDE: frozenset[type[Exception]] = frozenset(
-    {stored.ProfileChanged, stored.StoreUnusable, stored.UrlUnsupported, stored.SchemaUnknown, stored.SchemaOutdated}
+    {
+        stored.ProfileChanged,
+        stored.GalleryMoved,
+        stored.StoreUnusable,
+        stored.UrlUnsupported,
+        stored.SchemaUnknown,
+        stored.SchemaOutdated,
+    }
 )
 """Errors that never reach a caller: retried by the gallery, or raised before the server serves."""
 
@@ -93,8 +101,19 @@ def to_status(error: Exception) -> status_pb2.Status:
     if (code, reason) == UNEXPECTED:
         log.error("unexpected error", exc_info=error)
         return _status(code, reason, "an internal error; the server's log has more")
-    metadata = {"calibration_reason": error.reason} if isinstance(error, CalibrationFailed) else {}
-    return _status(code, reason, str(error), *_details(error), metadata=metadata)
+    return _status(code, reason, str(error), *_details(error), metadata=_metadata(error))
+
+
+def _metadata(error: Exception) -> dict[str, str]:
+    if isinstance(error, CalibrationFailed):
+        return {"calibration_reason": error.reason}
+    if isinstance(error, errors.DuplicateSubject):
+        return {
+            "subject": f"galleries/{error.gallery_id}/subjects/{error.subject_id}",
+            "similarity": repr(error.similarity),
+            "threshold": repr(error.threshold),
+        }
+    return {}
 
 
 def _details(error: Exception) -> list[Message]:

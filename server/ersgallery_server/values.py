@@ -28,6 +28,14 @@ class LowErs(enum.Enum):
     REJECT = "REJECT"
 
 
+class DuplicateCheck(enum.Enum):
+    """What happens at the enrolment of a recognizable face that is similar to another subject."""
+
+    OFF = "OFF"
+    WARN = "WARN"
+    REFUSE = "REFUSE"
+
+
 class SubjectSearch(enum.Enum):
     """By what a subject is found: the best of its faces, or the template of them all."""
 
@@ -58,7 +66,7 @@ class GallerySettings:
     """What the caller chose for a gallery. None stands for a default: gamma the profile's, gamma_gallery as gamma.
 
     tau_subjects: the number of subjects that tau was chosen for; None: unknown. index_kind: APPROXIMATE alone can
-    change an answer.
+    change an answer. duplicate_threshold: None for tau.
     """
 
     tau: float
@@ -75,6 +83,8 @@ class GallerySettings:
     template_media_pooling: bool = False
     tau_subjects: int | None = None
     index_kind: IndexKind = IndexKind.AUTO
+    duplicate_check: DuplicateCheck = DuplicateCheck.OFF
+    duplicate_threshold: float | None = None
 
     def policy(self, profile: Profile) -> Policy:
         """Return the gates and thresholds in force under a profile."""

@@ -13,6 +13,7 @@ from ersgallery.v1 import (
     gallery_pb2,
     gallery_service_pb2,
     gallery_service_pb2_grpc,
+    hygiene_service_pb2_grpc,
     identification_service_pb2_grpc,
     recognizability_service_pb2_grpc,
 )
@@ -31,6 +32,7 @@ class RemoteServer:
         self.identification = identification_service_pb2_grpc.IdentificationServiceStub(self.channel)
         self.recognizability = recognizability_service_pb2_grpc.RecognizabilityServiceStub(self.channel)
         self.calibration = calibration_service_pb2_grpc.CalibrationServiceStub(self.channel)
+        self.hygiene = hygiene_service_pb2_grpc.HygieneServiceStub(self.channel)
 
     def gallery(self, gallery_id: str) -> gallery_pb2.Gallery:
         """Return a gallery."""

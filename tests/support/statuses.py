@@ -20,6 +20,7 @@ class Refusal:
     message: str = ""
     fields: list[str] = field(default_factory=list)
     retry_after_s: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -44,6 +45,7 @@ def read(status: status_pb2.Status, into: Refusal | None = None) -> Refusal:
         if detail.Unpack(info):
             assert info.domain == "ersgallery"
             refusal.reason = info.reason
+            refusal.metadata = dict(info.metadata)
         elif detail.Unpack(bad):
             refusal.fields = [violation.field for violation in bad.field_violations]
         elif detail.Unpack(retry):

@@ -8,6 +8,7 @@ import grpc
 from ersgallery.v1.calibration_service_pb2_grpc import add_CalibrationServiceServicer_to_server
 from ersgallery.v1.enrollment_service_pb2_grpc import add_EnrollmentServiceServicer_to_server
 from ersgallery.v1.gallery_service_pb2_grpc import add_GalleryServiceServicer_to_server
+from ersgallery.v1.hygiene_service_pb2_grpc import add_HygieneServiceServicer_to_server
 from ersgallery.v1.identification_service_pb2_grpc import add_IdentificationServiceServicer_to_server
 from ersgallery.v1.recognizability_service_pb2_grpc import add_RecognizabilityServiceServicer_to_server
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -34,6 +35,7 @@ class WireServer:
             add_IdentificationServiceServicer_to_server,
             add_RecognizabilityServiceServicer_to_server,
             add_CalibrationServiceServicer_to_server,
+            add_HygieneServiceServicer_to_server,
         ):
             add(cast("Any", self), self._server)
         if credentials is None:

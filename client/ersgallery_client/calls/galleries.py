@@ -10,6 +10,7 @@ from ersgallery_client.surface import Calls, Paged, Unary
 from ersgallery_client.values.galleries import Gallery
 from ersgallery_client.values.policies import (
     UNSET,
+    DuplicateCheck,
     IndexKind,
     LowErsPolicy,
     SeveralFacesPolicy,
@@ -17,7 +18,7 @@ from ersgallery_client.values.policies import (
     Unset,
     Weighting,
 )
-from ersgallery_client.wire.enums import INDEX_KIND, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
+from ersgallery_client.wire.enums import DUPLICATE_CHECK, INDEX_KIND, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
 from ersgallery_client.wire.galleries import read_gallery
 from ersgallery_client.wire.names import gallery_name, profile_name
 
@@ -44,6 +45,8 @@ class GalleryCalls(Calls):
         template_media_pooling: bool = False,
         tau_subjects: int | None = None,
         index_kind: IndexKind = IndexKind.UNSPECIFIED,
+        duplicate_check: DuplicateCheck = DuplicateCheck.UNSPECIFIED,
+        duplicate_threshold: float | None = None,
         display_name: str = "",
     ) -> Call[Gallery]:
         """Make an empty gallery.
@@ -52,7 +55,8 @@ class GalleryCalls(Calls):
         version. tau: similarity from which the best candidate is a MATCH. gamma: None for the profile's.
         gamma_gallery: None for gamma. subject_search: TEMPLATE finds subjects by the template of all their faces, made
         with template_weighting and template_media_pooling. tau_subjects: the number of subjects tau was chosen for.
-        index_kind: how faces are searched.
+        index_kind: how faces are searched. duplicate_check: whether an enrolment is compared with the other subjects
+        first, and warned of or refused from duplicate_threshold on (None for tau).
         Raises GalleryExists, ProfileNotFound, InvalidRequest.
         """
         settings = gallery_pb2.Gallery(
@@ -70,6 +74,8 @@ class GalleryCalls(Calls):
             template_media_pooling=template_media_pooling,
             tau_subjects=tau_subjects,
             index_kind=INDEX_KIND.write(index_kind),
+            duplicate_check=DUPLICATE_CHECK.write(duplicate_check),
+            duplicate_threshold=duplicate_threshold,
             display_name=display_name,
         )
         request = pb.CreateGalleryRequest(gallery_id=gallery, gallery=settings)
@@ -114,12 +120,15 @@ class GalleryCalls(Calls):
         template_media_pooling: bool | Unset = UNSET,
         tau_subjects: int | Unset | None = UNSET,
         index_kind: IndexKind | Unset = UNSET,
+        duplicate_check: DuplicateCheck | Unset = UNSET,
+        duplicate_threshold: float | Unset | None = UNSET,
         display_name: str | Unset = UNSET,
         etag: str = "",
     ) -> Call[Gallery]:
         """Change the given settings; None puts one back to its default.
 
-        gamma, gamma_gallery, tau, margin and index_kind hold for the next search; a new profile, enhance_features,
+        gamma, gamma_gallery, tau, margin and index_kind hold for the next search, duplicate_check
+        and duplicate_threshold for the next enrolment; a new profile, enhance_features,
         subject_search or way of making templates re-scores and rebuilds first. etag: where given, must be the present
         one. Raises GalleryNotFound, EtagMismatch, ProfileNotFound, ProfileModelMismatch, InvalidRequest; ValueError
         where nothing is given.
@@ -146,6 +155,10 @@ class GalleryCalls(Calls):
                 "template_media_pooling": template_media_pooling,
                 "tau_subjects": tau_subjects,
                 "index_kind": index_kind if isinstance(index_kind, Unset) else INDEX_KIND.write(index_kind),
+                "duplicate_check": duplicate_check
+                if isinstance(duplicate_check, Unset)
+                else DUPLICATE_CHECK.write(duplicate_check),
+                "duplicate_threshold": duplicate_threshold,
                 "display_name": display_name,
             }
         )

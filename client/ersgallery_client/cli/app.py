@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ersgallery_client.cli.commands import calibrate, face, gallery, operations, profile, subject
+from ersgallery_client.cli.commands import calibrate, face, gallery, hygiene, operations, profile, subject
 from ersgallery_client.cli.enroll import enroll
 from ersgallery_client.cli.identify import identify
 from ersgallery_client.cli.score import score
@@ -98,6 +98,7 @@ for command in (
     face.group,
     profile.group,
     calibrate.group,
+    hygiene.group,
     operations.group,
     enroll,
     identify,

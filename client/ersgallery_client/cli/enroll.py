@@ -49,12 +49,16 @@ class Summary:
     ignored_files: Sequence[str] = ()
     low_ers_items: list[Remark] = field(default_factory=list)
     rejected_items: list[Remark] = field(default_factory=list)
+    duplicate_items: list[Remark] = field(default_factory=list)
 
     def count(self, item: Item, outcome: EnrollmentOutcome) -> None:
         """Take in one outcome."""
         reason, detail = explain_enrollment(outcome)
         ers = next((face.recognizability.ers for face in outcome.faces if face.recognizability), None)
         remark = Remark(item.label, item.enrollment.subject_id, reason, detail, ers)
+        if other := outcome.duplicate_of:
+            words = f"similar to {other.subject_id}, {other.similarity:.3f}"
+            self.duplicate_items.append(replace(remark, reason="DUPLICATE_SUBJECT", detail=words))
         if outcome.disposition is Disposition.ACCEPTED:
             self.accepted += 1
         elif outcome.disposition is Disposition.LOW_ERS:
@@ -136,6 +140,9 @@ def render(summary: Summary) -> RenderableType:
         parts.append(table(["low ERS", "subject", "ERS#"], [(r.source, r.subject_id, r.ers) for r in shown]))
         hidden = len(summary.low_ers_items) - len(shown)
         parts += [Text(f"and {hidden} more; --json lists all")] if hidden else []
+    if summary.duplicate_items:
+        noticed = [(r.source, r.subject_id, r.detail) for r in summary.duplicate_items]
+        parts.append(table(["perhaps a duplicate", "subject", "what was noticed"], noticed))
     if summary.rejected_items:
         rows = [(r.source, r.subject_id, r.reason, r.detail) for r in summary.rejected_items]
         parts.append(table(["rejected", "subject", "reason", "what it means"], rows))

@@ -7,6 +7,7 @@ import click
 
 from ersgallery_client.cli.session import Session
 from ersgallery_client.values.policies import (
+    DuplicateCheck,
     IndexKind,
     LowErsPolicy,
     SearchPolicy,
@@ -75,6 +76,16 @@ def index_kind_option(function: FunctionT) -> FunctionT:
     )(function)
 
 
+def duplicate_check_option(function: FunctionT) -> FunctionT:
+    """Say what happens to a face that is similar to another subject."""
+    return click.option(
+        "--duplicate-check",
+        type=click.Choice(["off", "warn", "refuse"]),
+        help="Compare each recognizable face that is enrolled with the other subjects, and warn of a similar one or "
+        "refuse the face.",
+    )(function)
+
+
 def template_options(function: FunctionT) -> FunctionT:
     """Say by what subjects are found, and how their templates are made."""
     for option in (
@@ -99,7 +110,7 @@ def template_options(function: FunctionT) -> FunctionT:
 
 
 def template_settings(settings: dict[str, Any], *, default: str | None) -> dict[str, Any]:
-    """Return the settings with the words of these options and of the index as values, less those that were not given.
+    """Return the settings with the words of these and the next options as values, less those that were not given.
 
     default: the search where none is given, None where the server knows it. Raises click.UsageError for wishes for
     templates where there are none.
@@ -114,6 +125,8 @@ def template_settings(settings: dict[str, Any], *, default: str | None) -> dict[
         chosen["subject_search"] = SubjectSearch(search.replace("-", "_").upper())
     if kind := chosen.pop("index_kind"):
         chosen["index_kind"] = IndexKind(kind.upper())
+    if check := chosen.pop("duplicate_check", None):
+        chosen["duplicate_check"] = DuplicateCheck(check.upper())
     if weighting:
         chosen["template_weighting"] = Weighting(weighting.upper())
     if chosen["template_media_pooling"] is None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ersgallery_client.errors import GalleryError
+from ersgallery_client.values.hygiene import DuplicateReport, MagnetReport
 from ersgallery_client.values.policies import Weighting
 
 
@@ -19,6 +20,8 @@ class OperationKind(enum.StrEnum):
     CALIBRATE_GAMMA = "CALIBRATE_GAMMA"
     CALIBRATE_TAU = "CALIBRATE_TAU"
     CALIBRATE_PROFILE = "CALIBRATE_PROFILE"
+    FIND_MAGNETS = "FIND_MAGNETS"
+    FIND_DUPLICATE_SUBJECTS = "FIND_DUPLICATE_SUBJECTS"
 
 
 class OperationState(enum.StrEnum):
@@ -153,6 +156,7 @@ class ProfileCalibration:
 
 
 CalibrationResult = GammaCalibration | TauCalibration | ProfileCalibration
+OperationResult = CalibrationResult | MagnetReport | DuplicateReport
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +176,7 @@ class Operation:
     create_time: datetime
     start_time: datetime | None
     end_time: datetime | None
-    result: CalibrationResult | None
+    result: OperationResult | None
     error: GalleryError | None
 
     @property

@@ -32,12 +32,13 @@ class EnrollmentWarning(enum.StrEnum):
     """What was noticed at an enrolment that succeeded; UNSPECIFIED is one this client is too old to know.
 
     SUBJECT_NOT_SEARCHABLE: the subject has no searchable face. LOWERS_SUBJECT_ERS: the face takes the mean ERS of its
-    subject below gamma_gallery.
+    subject below gamma_gallery. DUPLICATE_SUBJECT: a recognizable face is similar to another subject.
     """
 
     UNSPECIFIED = "UNSPECIFIED"
     SUBJECT_NOT_SEARCHABLE = "SUBJECT_NOT_SEARCHABLE"
     LOWERS_SUBJECT_ERS = "LOWERS_SUBJECT_ERS"
+    DUPLICATE_SUBJECT = "DUPLICATE_SUBJECT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,20 @@ class FaceOutcome:
     recognizability: Recognizability | None
 
 
+@dataclass(frozen=True, slots=True)
+class DuplicateOf:
+    """Another subject, and the largest similarity of an item's recognizable faces with it."""
+
+    subject_id: str
+    similarity: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EnrollmentOutcome:
     """What became of one item: the best disposition of its faces, and each face.
 
-    error: where the item itself was wrong (InvalidRequest, InvalidEmbedding, ModelMismatch); then it is REJECTED and
-    has no faces.
+    error: where the item itself was wrong (InvalidRequest, InvalidEmbedding, ModelMismatch) or refused as a
+    DuplicateSubject; then it is REJECTED and has no faces. duplicate_of: with the warning DUPLICATE_SUBJECT.
     """
 
     disposition: Disposition
@@ -64,6 +73,7 @@ class EnrollmentOutcome:
     faces: tuple[FaceOutcome, ...]
     warnings: tuple[EnrollmentWarning, ...]
     error: GalleryError | None
+    duplicate_of: DuplicateOf | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ersgallery_client.values.policies import (
+    DuplicateCheck,
     EffectivePolicy,
     GalleryWarning,
     IndexKind,
@@ -54,8 +55,8 @@ class Gallery:
     profile: with version, such as `sface@1`. gamma, gamma_gallery, margin: as set, None for the default; `effective`
     has what is in force. subject_search: by what subjects are found; template_weighting and template_media_pooling say
     how templates are made. tau_subjects: the number of subjects that tau was chosen for, None where unknown.
-    index_kind: as set; `index` has what answers. revision: grows with every change. etag: for updates that must not
-    overwrite another's.
+    index_kind: as set; `index` has what answers. duplicate_threshold: None for tau. revision: grows with every change.
+    etag: for updates that must not overwrite another's.
     """
 
     id: str
@@ -84,6 +85,8 @@ class Gallery:
     etag: str
     create_time: datetime
     update_time: datetime
+    duplicate_check: DuplicateCheck = DuplicateCheck.OFF
+    duplicate_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,18 @@ class IndexKind(enum.StrEnum):
     APPROXIMATE = "APPROXIMATE"
 
 
+class DuplicateCheck(enum.StrEnum):
+    """What happens at the enrolment of a recognizable face that is similar to another subject; UNSPECIFIED means OFF.
+
+    WARN: it is stored, and the outcome names the other subject. REFUSE: the item is refused (DuplicateSubject).
+    """
+
+    UNSPECIFIED = "UNSPECIFIED"
+    OFF = "OFF"
+    WARN = "WARN"
+    REFUSE = "REFUSE"
+
+
 class GalleryWarning(enum.StrEnum):
     """What should be looked at. OUTGREW_TAU: the gallery has more subjects than tau was chosen for."""
 

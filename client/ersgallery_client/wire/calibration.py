@@ -6,7 +6,6 @@ from ersgallery_client.statuses import error_from_status
 from ersgallery_client.values.calibration import (
     Application,
     CalibrationCheck,
-    CalibrationResult,
     CalibrationWarning,
     Estimate,
     GammaCalibration,
@@ -15,10 +14,12 @@ from ersgallery_client.values.calibration import (
     GatePreview,
     LostSubject,
     Operation,
+    OperationResult,
     ProfileCalibration,
     TauCalibration,
 )
 from ersgallery_client.wire.enums import OPERATION_KIND, OPERATION_STATE, WEIGHTING
+from ersgallery_client.wire.hygiene import read_duplicates, read_magnets
 from ersgallery_client.wire.inputs import unpack, unpack_matrix
 from ersgallery_client.wire.names import last_part
 from ersgallery_client.wire.times import read_time
@@ -56,7 +57,7 @@ def read_preview(message: pb.PreviewGammaGalleryResponse) -> GatePreview:
     )
 
 
-def _read_result(message: pb.Operation) -> CalibrationResult | None:
+def _read_result(message: pb.Operation) -> OperationResult | None:
     match message.WhichOneof("result"):
         case "gamma":
             return _read_gamma(message.gamma)
@@ -64,6 +65,10 @@ def _read_result(message: pb.Operation) -> CalibrationResult | None:
             return _read_tau(message.tau)
         case "profile":
             return _read_profile(message.profile)
+        case "magnets":
+            return read_magnets(message.magnets)
+        case "duplicates":
+            return read_duplicates(message.duplicates)
     return None
 
 

@@ -4,7 +4,13 @@ from ersgallery.v1 import enrollment_service_pb2 as pb
 
 from ersgallery_client.errors import GalleryError
 from ersgallery_client.statuses import error_from_status
-from ersgallery_client.values.enrollment import Disposition, EnrollmentBatch, EnrollmentOutcome, FaceOutcome
+from ersgallery_client.values.enrollment import (
+    Disposition,
+    DuplicateOf,
+    EnrollmentBatch,
+    EnrollmentOutcome,
+    FaceOutcome,
+)
 from ersgallery_client.wire.enums import DISPOSITION, ENROLLMENT_REASON, ENROLLMENT_WARNING
 from ersgallery_client.wire.names import last_part
 from ersgallery_client.wire.recognizability import read_recognizability
@@ -26,12 +32,16 @@ def _read_outcome(message: pb.EnrollmentOutcome) -> EnrollmentOutcome:
     if message.HasField("error"):
         return EnrollmentOutcome(Disposition.REJECTED, "", (), (), error_from_status(message.error))
     result = message.result
+    other = result.duplicate_of
     return EnrollmentOutcome(
         disposition=DISPOSITION.read(result.disposition),
         subject_id=last_part(result.subject),
         faces=tuple(_read_face(face) for face in result.faces),
         warnings=tuple(ENROLLMENT_WARNING.read(warning) for warning in result.warnings),
         error=None,
+        duplicate_of=DuplicateOf(last_part(other.subject), other.similarity)
+        if result.HasField("duplicate_of")
+        else None,
     )
 
 

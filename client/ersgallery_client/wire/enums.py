@@ -8,13 +8,17 @@ from ersgallery.v1 import (
     enrollment_service_pb2,
     face_input_pb2,
     gallery_pb2,
+    hygiene_pb2,
+    hygiene_service_pb2,
     identification_service_pb2,
 )
 
 from ersgallery_client.values.calibration import OperationKind, OperationState
 from ersgallery_client.values.enrollment import Disposition, EnrollmentReason, EnrollmentWarning
+from ersgallery_client.values.hygiene import LowErsSubjects, MagnetAdvice
 from ersgallery_client.values.identification import Decision, UnsureReason
 from ersgallery_client.values.policies import (
+    DuplicateCheck,
     GalleryWarning,
     IndexKind,
     LowErsPolicy,
@@ -62,7 +66,10 @@ SEVERAL_FACES: Final = EnumPair(SeveralFacesPolicy, face_input_pb2.SeveralFacesP
 LOW_ERS: Final = EnumPair(LowErsPolicy, gallery_pb2.LowErsPolicy)
 SUBJECT_SEARCH: Final = EnumPair(SubjectSearch, gallery_pb2.SubjectSearch)
 INDEX_KIND: Final = EnumPair(IndexKind, gallery_pb2.IndexKind)
+DUPLICATE_CHECK: Final = EnumPair(DuplicateCheck, gallery_pb2.DuplicateCheck)
 GALLERY_WARNING: Final = EnumPair(GalleryWarning, gallery_pb2.GalleryWarning)
 WEIGHTING: Final = EnumPair(Weighting, face_input_pb2.Weighting)
 OPERATION_KIND: Final = EnumPair(OperationKind, calibration_service_pb2.OperationKind)
 OPERATION_STATE: Final = EnumPair(OperationState, calibration_service_pb2.OperationState)
+MAGNET_ADVICE: Final = EnumPair(MagnetAdvice, hygiene_pb2.MagnetAdvice)
+LOW_ERS_SUBJECTS: Final = EnumPair(LowErsSubjects, hygiene_service_pb2.LowErsSubjects)

@@ -4,7 +4,15 @@ from ersgallery.v1 import gallery_pb2 as pb
 
 from ersgallery_client.values.galleries import Face, Gallery, GalleryCounts, IndexDescription, Subject
 from ersgallery_client.values.policies import EffectivePolicy
-from ersgallery_client.wire.enums import GALLERY_WARNING, INDEX_KIND, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
+from ersgallery_client.wire.enums import (
+    DUPLICATE_CHECK,
+    GALLERY_WARNING,
+    INDEX_KIND,
+    LOW_ERS,
+    SEVERAL_FACES,
+    SUBJECT_SEARCH,
+    WEIGHTING,
+)
 from ersgallery_client.wire.names import last_part, split_face, split_subject
 from ersgallery_client.wire.recognizability import read_recognizability
 from ersgallery_client.wire.times import read_time
@@ -39,6 +47,8 @@ def read_gallery(message: pb.Gallery) -> Gallery:
         etag=message.etag,
         create_time=read_time(message.create_time),
         update_time=read_time(message.update_time),
+        duplicate_check=DUPLICATE_CHECK.read(message.duplicate_check),
+        duplicate_threshold=message.duplicate_threshold if message.HasField("duplicate_threshold") else None,
     )
 
 

@@ -6,6 +6,7 @@ isort:skip_file
 import builtins
 import collections.abc
 import ersgallery.v1.face_input_pb2
+import ersgallery.v1.hygiene_pb2
 import ersgallery.v1.recognizability_service_pb2
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
@@ -38,6 +39,10 @@ class _OperationKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """CalibrateTau."""
     OPERATION_KIND_CALIBRATE_PROFILE: _OperationKind.ValueType  # 3
     """CalibrateProfile."""
+    OPERATION_KIND_FIND_MAGNETS: _OperationKind.ValueType  # 4
+    """HygieneService.FindMagnets."""
+    OPERATION_KIND_FIND_DUPLICATE_SUBJECTS: _OperationKind.ValueType  # 5
+    """HygieneService.FindDuplicateSubjects."""
 
 class OperationKind(_OperationKind, metaclass=_OperationKindEnumTypeWrapper):
     """What an operation does."""
@@ -50,6 +55,10 @@ OPERATION_KIND_CALIBRATE_TAU: OperationKind.ValueType  # 2
 """CalibrateTau."""
 OPERATION_KIND_CALIBRATE_PROFILE: OperationKind.ValueType  # 3
 """CalibrateProfile."""
+OPERATION_KIND_FIND_MAGNETS: OperationKind.ValueType  # 4
+"""HygieneService.FindMagnets."""
+OPERATION_KIND_FIND_DUPLICATE_SUBJECTS: OperationKind.ValueType  # 5
+"""HygieneService.FindDuplicateSubjects."""
 global___OperationKind = OperationKind
 
 class _OperationState:
@@ -109,6 +118,8 @@ class Operation(google.protobuf.message.Message):
     GAMMA_FIELD_NUMBER: builtins.int
     TAU_FIELD_NUMBER: builtins.int
     PROFILE_FIELD_NUMBER: builtins.int
+    MAGNETS_FIELD_NUMBER: builtins.int
+    DUPLICATES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """operations/{operation}"""
     kind: global___OperationKind.ValueType
@@ -149,6 +160,14 @@ class Operation(google.protobuf.message.Message):
     def profile(self) -> global___ProfileCalibration:
         """Of CalibrateProfile."""
 
+    @property
+    def magnets(self) -> ersgallery.v1.hygiene_pb2.MagnetReport:
+        """Of HygieneService.FindMagnets."""
+
+    @property
+    def duplicates(self) -> ersgallery.v1.hygiene_pb2.DuplicateReport:
+        """Of HygieneService.FindDuplicateSubjects."""
+
     def __init__(
         self,
         *,
@@ -165,10 +184,12 @@ class Operation(google.protobuf.message.Message):
         gamma: global___GammaCalibration | None = ...,
         tau: global___TauCalibration | None = ...,
         profile: global___ProfileCalibration | None = ...,
+        magnets: ersgallery.v1.hygiene_pb2.MagnetReport | None = ...,
+        duplicates: ersgallery.v1.hygiene_pb2.DuplicateReport | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "gamma", b"gamma", "profile", b"profile", "result", b"result", "start_time", b"start_time", "tau", b"tau"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "done_units", b"done_units", "end_time", b"end_time", "error", b"error", "gallery", b"gallery", "gamma", b"gamma", "kind", b"kind", "name", b"name", "profile", b"profile", "result", b"result", "start_time", b"start_time", "state", b"state", "tau", b"tau", "total_units", b"total_units"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["result", b"result"]) -> typing.Literal["error", "gamma", "tau", "profile"] | None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "duplicates", b"duplicates", "end_time", b"end_time", "error", b"error", "gamma", b"gamma", "magnets", b"magnets", "profile", b"profile", "result", b"result", "start_time", b"start_time", "tau", b"tau"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "done_units", b"done_units", "duplicates", b"duplicates", "end_time", b"end_time", "error", b"error", "gallery", b"gallery", "gamma", b"gamma", "kind", b"kind", "magnets", b"magnets", "name", b"name", "profile", b"profile", "result", b"result", "start_time", b"start_time", "state", b"state", "tau", b"tau", "total_units", b"total_units"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["result", b"result"]) -> typing.Literal["error", "gamma", "tau", "profile", "magnets", "duplicates"] | None: ...
 
 global___Operation = Operation
 

@@ -26,7 +26,7 @@ from ersgallery.v1 import face_input_pb2 as ersgallery_dot_v1_dot_face__input__p
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ersgallery/v1/enrollment_service.proto\x12\rersgallery.v1\x1a\x1e\x65rsgallery/v1/face_input.proto\x1a\x17google/rpc/status.proto\"\xc9\x02\n\nEnrollment\x12\x12\n\nsubject_id\x18\x01 \x01(\t\x12-\n\tembedding\x18\x02 \x01(\x0b\x32\x18.ersgallery.v1.EmbeddingH\x00\x12%\n\x05image\x18\x03 \x01(\x0b\x32\x14.ersgallery.v1.ImageH\x00\x12+\n\x08template\x18\x04 \x01(\x0b\x32\x17.ersgallery.v1.TemplateH\x00\x12\x10\n\x08media_id\x18\x05 \x01(\t\x12\x39\n\x08metadata\x18\x06 \x03(\x0b\x32\'.ersgallery.v1.Enrollment.MetadataEntry\x12\x1c\n\x14subject_display_name\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"\xc7\x01\n\x0b\x46\x61\x63\x65Outcome\x12/\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32\x1a.ersgallery.v1.Disposition\x12\x30\n\x07reasons\x18\x02 \x03(\x0e\x32\x1f.ersgallery.v1.EnrollmentReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04\x66\x61\x63\x65\x18\x04 \x01(\t\x12\x37\n\x0frecognizability\x18\x05 \x01(\x0b\x32\x1e.ersgallery.v1.Recognizability\"\xb3\x01\n\x10\x45nrollmentResult\x12/\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32\x1a.ersgallery.v1.Disposition\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12)\n\x05\x66\x61\x63\x65s\x18\x03 \x03(\x0b\x32\x1a.ersgallery.v1.FaceOutcome\x12\x32\n\x08warnings\x18\x04 \x03(\x0e\x32 .ersgallery.v1.EnrollmentWarning\"v\n\x11\x45nrollmentOutcome\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32\x1f.ersgallery.v1.EnrollmentResultH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"h\n\x12\x45nrollFacesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12.\n\x0b\x65nrollments\x18\x03 \x03(\x0b\x32\x19.ersgallery.v1.Enrollment\"[\n\x13\x45nrollFacesResponse\x12\x32\n\x08outcomes\x18\x01 \x03(\x0b\x32 .ersgallery.v1.EnrollmentOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x03\"^\n\x18StreamEnrollFacesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x30\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32!.ersgallery.v1.EnrollFacesRequest\"\x95\x01\n\x19StreamEnrollFacesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".ersgallery.v1.EnrollFacesResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome*w\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ACCEPTED\x10\x01\x12\x17\n\x13\x44ISPOSITION_LOW_ERS\x10\x02\x12\x18\n\x14\x44ISPOSITION_REJECTED\x10\x03*\x94\x02\n\x10\x45nrollmentReason\x12!\n\x1d\x45NROLLMENT_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45NROLLMENT_REASON_NO_FACE\x10\x01\x12#\n\x1f\x45NROLLMENT_REASON_SEVERAL_FACES\x10\x02\x12#\n\x1f\x45NROLLMENT_REASON_IMAGE_CORRUPT\x10\x03\x12%\n!ENROLLMENT_REASON_IMAGE_TOO_LARGE\x10\x04\x12.\n*ENROLLMENT_REASON_IMAGE_FORMAT_UNSUPPORTED\x10\x05\x12\x1d\n\x19\x45NROLLMENT_REASON_LOW_ERS\x10\x06*\x91\x01\n\x11\x45nrollmentWarning\x12\"\n\x1e\x45NROLLMENT_WARNING_UNSPECIFIED\x10\x00\x12-\n)ENROLLMENT_WARNING_SUBJECT_NOT_SEARCHABLE\x10\x01\x12)\n%ENROLLMENT_WARNING_LOWERS_SUBJECT_ERS\x10\x02\x32\xd5\x01\n\x11\x45nrollmentService\x12T\n\x0b\x45nrollFaces\x12!.ersgallery.v1.EnrollFacesRequest\x1a\".ersgallery.v1.EnrollFacesResponse\x12j\n\x11StreamEnrollFaces\x12\'.ersgallery.v1.StreamEnrollFacesRequest\x1a(.ersgallery.v1.StreamEnrollFacesResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ersgallery/v1/enrollment_service.proto\x12\rersgallery.v1\x1a\x1e\x65rsgallery/v1/face_input.proto\x1a\x17google/rpc/status.proto\"\xc9\x02\n\nEnrollment\x12\x12\n\nsubject_id\x18\x01 \x01(\t\x12-\n\tembedding\x18\x02 \x01(\x0b\x32\x18.ersgallery.v1.EmbeddingH\x00\x12%\n\x05image\x18\x03 \x01(\x0b\x32\x14.ersgallery.v1.ImageH\x00\x12+\n\x08template\x18\x04 \x01(\x0b\x32\x17.ersgallery.v1.TemplateH\x00\x12\x10\n\x08media_id\x18\x05 \x01(\t\x12\x39\n\x08metadata\x18\x06 \x03(\x0b\x32\'.ersgallery.v1.Enrollment.MetadataEntry\x12\x1c\n\x14subject_display_name\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"\xc7\x01\n\x0b\x46\x61\x63\x65Outcome\x12/\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32\x1a.ersgallery.v1.Disposition\x12\x30\n\x07reasons\x18\x02 \x03(\x0e\x32\x1f.ersgallery.v1.EnrollmentReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04\x66\x61\x63\x65\x18\x04 \x01(\t\x12\x37\n\x0frecognizability\x18\x05 \x01(\x0b\x32\x1e.ersgallery.v1.Recognizability\"2\n\x0b\x44uplicateOf\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x01\"\xe5\x01\n\x10\x45nrollmentResult\x12/\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32\x1a.ersgallery.v1.Disposition\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12)\n\x05\x66\x61\x63\x65s\x18\x03 \x03(\x0b\x32\x1a.ersgallery.v1.FaceOutcome\x12\x32\n\x08warnings\x18\x04 \x03(\x0e\x32 .ersgallery.v1.EnrollmentWarning\x12\x30\n\x0c\x64uplicate_of\x18\x05 \x01(\x0b\x32\x1a.ersgallery.v1.DuplicateOf\"v\n\x11\x45nrollmentOutcome\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32\x1f.ersgallery.v1.EnrollmentResultH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"h\n\x12\x45nrollFacesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12.\n\x0b\x65nrollments\x18\x03 \x03(\x0b\x32\x19.ersgallery.v1.Enrollment\"[\n\x13\x45nrollFacesResponse\x12\x32\n\x08outcomes\x18\x01 \x03(\x0b\x32 .ersgallery.v1.EnrollmentOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x03\"^\n\x18StreamEnrollFacesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x30\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32!.ersgallery.v1.EnrollFacesRequest\"\x95\x01\n\x19StreamEnrollFacesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".ersgallery.v1.EnrollFacesResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome*w\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ACCEPTED\x10\x01\x12\x17\n\x13\x44ISPOSITION_LOW_ERS\x10\x02\x12\x18\n\x14\x44ISPOSITION_REJECTED\x10\x03*\x94\x02\n\x10\x45nrollmentReason\x12!\n\x1d\x45NROLLMENT_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45NROLLMENT_REASON_NO_FACE\x10\x01\x12#\n\x1f\x45NROLLMENT_REASON_SEVERAL_FACES\x10\x02\x12#\n\x1f\x45NROLLMENT_REASON_IMAGE_CORRUPT\x10\x03\x12%\n!ENROLLMENT_REASON_IMAGE_TOO_LARGE\x10\x04\x12.\n*ENROLLMENT_REASON_IMAGE_FORMAT_UNSUPPORTED\x10\x05\x12\x1d\n\x19\x45NROLLMENT_REASON_LOW_ERS\x10\x06*\xbb\x01\n\x11\x45nrollmentWarning\x12\"\n\x1e\x45NROLLMENT_WARNING_UNSPECIFIED\x10\x00\x12-\n)ENROLLMENT_WARNING_SUBJECT_NOT_SEARCHABLE\x10\x01\x12)\n%ENROLLMENT_WARNING_LOWERS_SUBJECT_ERS\x10\x02\x12(\n$ENROLLMENT_WARNING_DUPLICATE_SUBJECT\x10\x03\x32\xd5\x01\n\x11\x45nrollmentService\x12T\n\x0b\x45nrollFaces\x12!.ersgallery.v1.EnrollFacesRequest\x1a\".ersgallery.v1.EnrollFacesResponse\x12j\n\x11StreamEnrollFaces\x12\'.ersgallery.v1.StreamEnrollFacesRequest\x1a(.ersgallery.v1.StreamEnrollFacesResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,30 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENROLLMENT_METADATAENTRY']._loaded_options = None
   _globals['_ENROLLMENT_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_DISPOSITION']._serialized_start=1397
-  _globals['_DISPOSITION']._serialized_end=1516
-  _globals['_ENROLLMENTREASON']._serialized_start=1519
-  _globals['_ENROLLMENTREASON']._serialized_end=1795
-  _globals['_ENROLLMENTWARNING']._serialized_start=1798
-  _globals['_ENROLLMENTWARNING']._serialized_end=1943
+  _globals['_DISPOSITION']._serialized_start=1499
+  _globals['_DISPOSITION']._serialized_end=1618
+  _globals['_ENROLLMENTREASON']._serialized_start=1621
+  _globals['_ENROLLMENTREASON']._serialized_end=1897
+  _globals['_ENROLLMENTWARNING']._serialized_start=1900
+  _globals['_ENROLLMENTWARNING']._serialized_end=2087
   _globals['_ENROLLMENT']._serialized_start=115
   _globals['_ENROLLMENT']._serialized_end=444
   _globals['_ENROLLMENT_METADATAENTRY']._serialized_start=387
   _globals['_ENROLLMENT_METADATAENTRY']._serialized_end=434
   _globals['_FACEOUTCOME']._serialized_start=447
   _globals['_FACEOUTCOME']._serialized_end=646
-  _globals['_ENROLLMENTRESULT']._serialized_start=649
-  _globals['_ENROLLMENTRESULT']._serialized_end=828
-  _globals['_ENROLLMENTOUTCOME']._serialized_start=830
-  _globals['_ENROLLMENTOUTCOME']._serialized_end=948
-  _globals['_ENROLLFACESREQUEST']._serialized_start=950
-  _globals['_ENROLLFACESREQUEST']._serialized_end=1054
-  _globals['_ENROLLFACESRESPONSE']._serialized_start=1056
-  _globals['_ENROLLFACESRESPONSE']._serialized_end=1147
-  _globals['_STREAMENROLLFACESREQUEST']._serialized_start=1149
-  _globals['_STREAMENROLLFACESREQUEST']._serialized_end=1243
-  _globals['_STREAMENROLLFACESRESPONSE']._serialized_start=1246
-  _globals['_STREAMENROLLFACESRESPONSE']._serialized_end=1395
-  _globals['_ENROLLMENTSERVICE']._serialized_start=1946
-  _globals['_ENROLLMENTSERVICE']._serialized_end=2159
+  _globals['_DUPLICATEOF']._serialized_start=648
+  _globals['_DUPLICATEOF']._serialized_end=698
+  _globals['_ENROLLMENTRESULT']._serialized_start=701
+  _globals['_ENROLLMENTRESULT']._serialized_end=930
+  _globals['_ENROLLMENTOUTCOME']._serialized_start=932
+  _globals['_ENROLLMENTOUTCOME']._serialized_end=1050
+  _globals['_ENROLLFACESREQUEST']._serialized_start=1052
+  _globals['_ENROLLFACESREQUEST']._serialized_end=1156
+  _globals['_ENROLLFACESRESPONSE']._serialized_start=1158
+  _globals['_ENROLLFACESRESPONSE']._serialized_end=1249
+  _globals['_STREAMENROLLFACESREQUEST']._serialized_start=1251
+  _globals['_STREAMENROLLFACESREQUEST']._serialized_end=1345
+  _globals['_STREAMENROLLFACESRESPONSE']._serialized_start=1348
+  _globals['_STREAMENROLLFACESRESPONSE']._serialized_end=1497
+  _globals['_ENROLLMENTSERVICE']._serialized_start=2090
+  _globals['_ENROLLMENTSERVICE']._serialized_end=2303
 # @@protoc_insertion_point(module_scope)

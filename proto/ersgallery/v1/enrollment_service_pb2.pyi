@@ -103,6 +103,8 @@ class _EnrollmentWarningEnumTypeWrapper(google.protobuf.internal.enum_type_wrapp
     """This face is below gamma_gallery and takes the mean ERS of the subject's faces below it, so that a search by
     template would no longer find the subject.
     """
+    ENROLLMENT_WARNING_DUPLICATE_SUBJECT: _EnrollmentWarning.ValueType  # 3
+    """A recognizable face of the item is similar to another subject, which `duplicate_of` names."""
 
 class EnrollmentWarning(_EnrollmentWarning, metaclass=_EnrollmentWarningEnumTypeWrapper):
     """What was noticed at an enrolment that succeeded."""
@@ -115,6 +117,8 @@ ENROLLMENT_WARNING_LOWERS_SUBJECT_ERS: EnrollmentWarning.ValueType  # 2
 """This face is below gamma_gallery and takes the mean ERS of the subject's faces below it, so that a search by
 template would no longer find the subject.
 """
+ENROLLMENT_WARNING_DUPLICATE_SUBJECT: EnrollmentWarning.ValueType  # 3
+"""A recognizable face of the item is similar to another subject, which `duplicate_of` names."""
 global___EnrollmentWarning = EnrollmentWarning
 
 @typing.final
@@ -225,6 +229,28 @@ class FaceOutcome(google.protobuf.message.Message):
 global___FaceOutcome = FaceOutcome
 
 @typing.final
+class DuplicateOf(google.protobuf.message.Message):
+    """Another subject that an enrolled face is similar to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: builtins.int
+    SIMILARITY_FIELD_NUMBER: builtins.int
+    subject: builtins.str
+    """galleries/{gallery}/subjects/{subject}"""
+    similarity: builtins.float
+    """The largest similarity of the item's recognizable faces with it."""
+    def __init__(
+        self,
+        *,
+        subject: builtins.str = ...,
+        similarity: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["similarity", b"similarity", "subject", b"subject"]) -> None: ...
+
+global___DuplicateOf = DuplicateOf
+
+@typing.final
 class EnrollmentResult(google.protobuf.message.Message):
     """What became of one item."""
 
@@ -234,6 +260,7 @@ class EnrollmentResult(google.protobuf.message.Message):
     SUBJECT_FIELD_NUMBER: builtins.int
     FACES_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
+    DUPLICATE_OF_FIELD_NUMBER: builtins.int
     disposition: global___Disposition.ValueType
     """The best of its faces': ACCEPTED before LOW_ERS before REJECTED."""
     subject: builtins.str
@@ -246,6 +273,10 @@ class EnrollmentResult(google.protobuf.message.Message):
     def warnings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___EnrollmentWarning.ValueType]:
         """What to look at."""
 
+    @property
+    def duplicate_of(self) -> global___DuplicateOf:
+        """The most similar other subject, with the warning DUPLICATE_SUBJECT; unset without it."""
+
     def __init__(
         self,
         *,
@@ -253,14 +284,16 @@ class EnrollmentResult(google.protobuf.message.Message):
         subject: builtins.str = ...,
         faces: collections.abc.Iterable[global___FaceOutcome] | None = ...,
         warnings: collections.abc.Iterable[global___EnrollmentWarning.ValueType] | None = ...,
+        duplicate_of: global___DuplicateOf | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["disposition", b"disposition", "faces", b"faces", "subject", b"subject", "warnings", b"warnings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["duplicate_of", b"duplicate_of"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["disposition", b"disposition", "duplicate_of", b"duplicate_of", "faces", b"faces", "subject", b"subject", "warnings", b"warnings"]) -> None: ...
 
 global___EnrollmentResult = EnrollmentResult
 
 @typing.final
 class EnrollmentOutcome(google.protobuf.message.Message):
-    """What became of one item, or why it is not a proper request."""
+    """What became of one item, or why it is not a proper request or must not be stored."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -272,7 +305,9 @@ class EnrollmentOutcome(google.protobuf.message.Message):
 
     @property
     def error(self) -> google.rpc.status_pb2.Status:
-        """It was not: INVALID_REQUEST, INVALID_EMBEDDING or MODEL_MISMATCH."""
+        """It was not: INVALID_REQUEST, INVALID_EMBEDDING or MODEL_MISMATCH. Or it was refused by the gallery's duplicate_check:
+        DUPLICATE_SUBJECT, whose metadata has `subject` (galleries/{gallery}/subjects/{subject}), `similarity` and `threshold`.
+        """
 
     def __init__(
         self,

@@ -92,6 +92,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
     ERROR_REASON_NOT_READY: _ErrorReason.ValueType  # 41
     """UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""
+    ERROR_REASON_DUPLICATE_SUBJECT: _ErrorReason.ValueType  # 39
+    """ALREADY_EXISTS, only for one item of an enrolment: the gallery's duplicate_check refuses a face that is similar to another
+    subject, which the metadata's `subject` names.
+    """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 26
     """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 
@@ -174,6 +178,10 @@ ERROR_REASON_CALIBRATION_FAILED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
 ERROR_REASON_NOT_READY: ErrorReason.ValueType  # 41
 """UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""
+ERROR_REASON_DUPLICATE_SUBJECT: ErrorReason.ValueType  # 39
+"""ALREADY_EXISTS, only for one item of an enrolment: the gallery's duplicate_check refuses a face that is similar to another
+subject, which the metadata's `subject` names.
+"""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 26
 """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 global___ErrorReason = ErrorReason

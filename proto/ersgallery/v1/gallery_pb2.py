@@ -26,7 +26,7 @@ from ersgallery.v1 import face_input_pb2 as ersgallery_dot_v1_dot_face__input__p
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65rsgallery/v1/gallery.proto\x12\rersgallery.v1\x1a\x1e\x65rsgallery/v1/face_input.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x07\n\x07Gallery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x11\n\tdimension\x18\x05 \x01(\r\x12\x12\n\x05gamma\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\rgamma_gallery\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03tau\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x13\n\x06margin\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x10\x65nhance_features\x18\n \x01(\x08\x12\x38\n\rseveral_faces\x18\x0b \x01(\x0e\x32!.ersgallery.v1.SeveralFacesPolicy\x12,\n\x07low_ers\x18\x0c \x01(\x0e\x32\x1b.ersgallery.v1.LowErsPolicy\x12\x14\n\x0cstore_images\x18\r \x01(\x08\x12\x31\n\teffective\x18\x0e \x01(\x0b\x32\x1e.ersgallery.v1.EffectivePolicy\x12,\n\x06\x63ounts\x18\x0f \x01(\x0b\x32\x1c.ersgallery.v1.GalleryCounts\x12\x10\n\x08revision\x18\x10 \x01(\x03\x12.\n\x05index\x18\x11 \x01(\x0b\x32\x1f.ersgallery.v1.IndexDescription\x12\x0c\n\x04\x65tag\x18\x12 \x01(\t\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0esubject_search\x18\x15 \x01(\x0e\x32\x1c.ersgallery.v1.SubjectSearch\x12\x34\n\x12template_weighting\x18\x16 \x01(\x0e\x32\x18.ersgallery.v1.Weighting\x12\x1e\n\x16template_media_pooling\x18\x17 \x01(\x08\x12\x19\n\x0ctau_subjects\x18\x18 \x01(\x03H\x04\x88\x01\x01\x12/\n\x08warnings\x18\x19 \x03(\x0e\x32\x1d.ersgallery.v1.GalleryWarning\x12,\n\nindex_kind\x18\x1a \x01(\x0e\x32\x18.ersgallery.v1.IndexKindB\x08\n\x06_gammaB\x10\n\x0e_gamma_galleryB\x06\n\x04_tauB\t\n\x07_marginB\x0f\n\r_tau_subjects\"d\n\x0f\x45\x66\x66\x65\x63tivePolicy\x12\r\n\x05gamma\x18\x01 \x01(\x01\x12\x15\n\rgamma_gallery\x18\x02 \x01(\x01\x12\x0b\n\x03tau\x18\x03 \x01(\x01\x12\x13\n\x06margin\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_margin\"\xbe\x01\n\rGalleryCounts\x12\x10\n\x08subjects\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61\x63\x65s\x18\x02 \x01(\x03\x12\x18\n\x10searchable_faces\x18\x03 \x01(\x03\x12\x1c\n\x14\x61\x63quisition_attempts\x18\x04 \x01(\x03\x12\x1b\n\x13\x66\x61ilures_to_acquire\x18\x05 \x01(\x03\x12\x1b\n\x13\x65nrollment_attempts\x18\x06 \x01(\x03\x12\x1a\n\x12\x66\x61ilures_to_enroll\x18\x07 \x01(\x03\"s\n\x10IndexDescription\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\x12\x1b\n\x0e\x63\x61pacity_faces\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_capacity_faces\"\xcf\x02\n\x07Subject\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x36\n\x08metadata\x18\x03 \x03(\x0b\x32$.ersgallery.v1.Subject.MetadataEntry\x12\x12\n\nface_count\x18\x04 \x01(\x03\x12\x1d\n\x15searchable_face_count\x18\x05 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctemplate_ers\x18\t \x01(\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xab\x02\n\x04\x46\x61\x63\x65\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x0frecognizability\x18\x02 \x01(\x0b\x32\x1e.ersgallery.v1.Recognizability\x12\x12\n\nsearchable\x18\x03 \x01(\x08\x12\x10\n\x08media_id\x18\x04 \x01(\t\x12\x33\n\x08metadata\x18\x05 \x03(\x0b\x32!.ersgallery.v1.Face.MetadataEntry\x12\x11\n\thas_image\x18\x06 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*c\n\x0cLowErsPolicy\x12\x1e\n\x1aLOW_ERS_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14LOW_ERS_POLICY_STORE\x10\x01\x12\x19\n\x15LOW_ERS_POLICY_REJECT\x10\x02*j\n\rSubjectSearch\x12\x1e\n\x1aSUBJECT_SEARCH_UNSPECIFIED\x10\x00\x12\x1c\n\x18SUBJECT_SEARCH_BEST_FACE\x10\x01\x12\x1b\n\x17SUBJECT_SEARCH_TEMPLATE\x10\x02*\x83\x01\n\tIndexKind\x12\x1a\n\x16INDEX_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fINDEX_KIND_AUTO\x10\x01\x12\x14\n\x10INDEX_KIND_EXACT\x10\x02\x12\x13\n\x0fINDEX_KIND_FAST\x10\x03\x12\x1a\n\x16INDEX_KIND_APPROXIMATE\x10\x04*R\n\x0eGalleryWarning\x12\x1f\n\x1bGALLERY_WARNING_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGALLERY_WARNING_OUTGREW_TAU\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65rsgallery/v1/gallery.proto\x12\rersgallery.v1\x1a\x1e\x65rsgallery/v1/face_input.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x08\n\x07Gallery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x11\n\tdimension\x18\x05 \x01(\r\x12\x12\n\x05gamma\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\rgamma_gallery\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03tau\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x13\n\x06margin\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x10\x65nhance_features\x18\n \x01(\x08\x12\x38\n\rseveral_faces\x18\x0b \x01(\x0e\x32!.ersgallery.v1.SeveralFacesPolicy\x12,\n\x07low_ers\x18\x0c \x01(\x0e\x32\x1b.ersgallery.v1.LowErsPolicy\x12\x14\n\x0cstore_images\x18\r \x01(\x08\x12\x31\n\teffective\x18\x0e \x01(\x0b\x32\x1e.ersgallery.v1.EffectivePolicy\x12,\n\x06\x63ounts\x18\x0f \x01(\x0b\x32\x1c.ersgallery.v1.GalleryCounts\x12\x10\n\x08revision\x18\x10 \x01(\x03\x12.\n\x05index\x18\x11 \x01(\x0b\x32\x1f.ersgallery.v1.IndexDescription\x12\x0c\n\x04\x65tag\x18\x12 \x01(\t\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0esubject_search\x18\x15 \x01(\x0e\x32\x1c.ersgallery.v1.SubjectSearch\x12\x34\n\x12template_weighting\x18\x16 \x01(\x0e\x32\x18.ersgallery.v1.Weighting\x12\x1e\n\x16template_media_pooling\x18\x17 \x01(\x08\x12\x19\n\x0ctau_subjects\x18\x18 \x01(\x03H\x04\x88\x01\x01\x12/\n\x08warnings\x18\x19 \x03(\x0e\x32\x1d.ersgallery.v1.GalleryWarning\x12,\n\nindex_kind\x18\x1a \x01(\x0e\x32\x18.ersgallery.v1.IndexKind\x12\x36\n\x0f\x64uplicate_check\x18\x1b \x01(\x0e\x32\x1d.ersgallery.v1.DuplicateCheck\x12 \n\x13\x64uplicate_threshold\x18\x1c \x01(\x01H\x05\x88\x01\x01\x42\x08\n\x06_gammaB\x10\n\x0e_gamma_galleryB\x06\n\x04_tauB\t\n\x07_marginB\x0f\n\r_tau_subjectsB\x16\n\x14_duplicate_threshold\"d\n\x0f\x45\x66\x66\x65\x63tivePolicy\x12\r\n\x05gamma\x18\x01 \x01(\x01\x12\x15\n\rgamma_gallery\x18\x02 \x01(\x01\x12\x0b\n\x03tau\x18\x03 \x01(\x01\x12\x13\n\x06margin\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_margin\"\xbe\x01\n\rGalleryCounts\x12\x10\n\x08subjects\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61\x63\x65s\x18\x02 \x01(\x03\x12\x18\n\x10searchable_faces\x18\x03 \x01(\x03\x12\x1c\n\x14\x61\x63quisition_attempts\x18\x04 \x01(\x03\x12\x1b\n\x13\x66\x61ilures_to_acquire\x18\x05 \x01(\x03\x12\x1b\n\x13\x65nrollment_attempts\x18\x06 \x01(\x03\x12\x1a\n\x12\x66\x61ilures_to_enroll\x18\x07 \x01(\x03\"s\n\x10IndexDescription\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\x12\x1b\n\x0e\x63\x61pacity_faces\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_capacity_faces\"\xcf\x02\n\x07Subject\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x36\n\x08metadata\x18\x03 \x03(\x0b\x32$.ersgallery.v1.Subject.MetadataEntry\x12\x12\n\nface_count\x18\x04 \x01(\x03\x12\x1d\n\x15searchable_face_count\x18\x05 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctemplate_ers\x18\t \x01(\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xab\x02\n\x04\x46\x61\x63\x65\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x0frecognizability\x18\x02 \x01(\x0b\x32\x1e.ersgallery.v1.Recognizability\x12\x12\n\nsearchable\x18\x03 \x01(\x08\x12\x10\n\x08media_id\x18\x04 \x01(\t\x12\x33\n\x08metadata\x18\x05 \x03(\x0b\x32!.ersgallery.v1.Face.MetadataEntry\x12\x11\n\thas_image\x18\x06 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*c\n\x0cLowErsPolicy\x12\x1e\n\x1aLOW_ERS_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14LOW_ERS_POLICY_STORE\x10\x01\x12\x19\n\x15LOW_ERS_POLICY_REJECT\x10\x02*j\n\rSubjectSearch\x12\x1e\n\x1aSUBJECT_SEARCH_UNSPECIFIED\x10\x00\x12\x1c\n\x18SUBJECT_SEARCH_BEST_FACE\x10\x01\x12\x1b\n\x17SUBJECT_SEARCH_TEMPLATE\x10\x02*\x83\x01\n\tIndexKind\x12\x1a\n\x16INDEX_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fINDEX_KIND_AUTO\x10\x01\x12\x14\n\x10INDEX_KIND_EXACT\x10\x02\x12\x13\n\x0fINDEX_KIND_FAST\x10\x03\x12\x1a\n\x16INDEX_KIND_APPROXIMATE\x10\x04*\x80\x01\n\x0e\x44uplicateCheck\x12\x1f\n\x1b\x44UPLICATE_CHECK_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44UPLICATE_CHECK_OFF\x10\x01\x12\x18\n\x14\x44UPLICATE_CHECK_WARN\x10\x02\x12\x1a\n\x16\x44UPLICATE_CHECK_REFUSE\x10\x03*R\n\x0eGalleryWarning\x12\x1f\n\x1bGALLERY_WARNING_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGALLERY_WARNING_OUTGREW_TAU\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,28 +37,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBJECT_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_FACE_METADATAENTRY']._loaded_options = None
   _globals['_FACE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_LOWERSPOLICY']._serialized_start=2102
-  _globals['_LOWERSPOLICY']._serialized_end=2201
-  _globals['_SUBJECTSEARCH']._serialized_start=2203
-  _globals['_SUBJECTSEARCH']._serialized_end=2309
-  _globals['_INDEXKIND']._serialized_start=2312
-  _globals['_INDEXKIND']._serialized_end=2443
-  _globals['_GALLERYWARNING']._serialized_start=2445
-  _globals['_GALLERYWARNING']._serialized_end=2527
+  _globals['_LOWERSPOLICY']._serialized_start=2216
+  _globals['_LOWERSPOLICY']._serialized_end=2315
+  _globals['_SUBJECTSEARCH']._serialized_start=2317
+  _globals['_SUBJECTSEARCH']._serialized_end=2423
+  _globals['_INDEXKIND']._serialized_start=2426
+  _globals['_INDEXKIND']._serialized_end=2557
+  _globals['_DUPLICATECHECK']._serialized_start=2560
+  _globals['_DUPLICATECHECK']._serialized_end=2688
+  _globals['_GALLERYWARNING']._serialized_start=2690
+  _globals['_GALLERYWARNING']._serialized_end=2772
   _globals['_GALLERY']._serialized_start=112
-  _globals['_GALLERY']._serialized_end=1048
-  _globals['_EFFECTIVEPOLICY']._serialized_start=1050
-  _globals['_EFFECTIVEPOLICY']._serialized_end=1150
-  _globals['_GALLERYCOUNTS']._serialized_start=1153
-  _globals['_GALLERYCOUNTS']._serialized_end=1343
-  _globals['_INDEXDESCRIPTION']._serialized_start=1345
-  _globals['_INDEXDESCRIPTION']._serialized_end=1460
-  _globals['_SUBJECT']._serialized_start=1463
-  _globals['_SUBJECT']._serialized_end=1798
-  _globals['_SUBJECT_METADATAENTRY']._serialized_start=1751
-  _globals['_SUBJECT_METADATAENTRY']._serialized_end=1798
-  _globals['_FACE']._serialized_start=1801
-  _globals['_FACE']._serialized_end=2100
-  _globals['_FACE_METADATAENTRY']._serialized_start=1751
-  _globals['_FACE_METADATAENTRY']._serialized_end=1798
+  _globals['_GALLERY']._serialized_end=1162
+  _globals['_EFFECTIVEPOLICY']._serialized_start=1164
+  _globals['_EFFECTIVEPOLICY']._serialized_end=1264
+  _globals['_GALLERYCOUNTS']._serialized_start=1267
+  _globals['_GALLERYCOUNTS']._serialized_end=1457
+  _globals['_INDEXDESCRIPTION']._serialized_start=1459
+  _globals['_INDEXDESCRIPTION']._serialized_end=1574
+  _globals['_SUBJECT']._serialized_start=1577
+  _globals['_SUBJECT']._serialized_end=1912
+  _globals['_SUBJECT_METADATAENTRY']._serialized_start=1865
+  _globals['_SUBJECT_METADATAENTRY']._serialized_end=1912
+  _globals['_FACE']._serialized_start=1915
+  _globals['_FACE']._serialized_end=2214
+  _globals['_FACE_METADATAENTRY']._serialized_start=1865
+  _globals['_FACE_METADATAENTRY']._serialized_end=1912
 # @@protoc_insertion_point(module_scope)

@@ -115,6 +115,40 @@ that wait alone are answered several times faster. It can miss a face, which the
 """
 global___IndexKind = IndexKind
 
+class _DuplicateCheck:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _DuplicateCheckEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DuplicateCheck.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    DUPLICATE_CHECK_UNSPECIFIED: _DuplicateCheck.ValueType  # 0
+    """OFF."""
+    DUPLICATE_CHECK_OFF: _DuplicateCheck.ValueType  # 1
+    """Nothing is compared."""
+    DUPLICATE_CHECK_WARN: _DuplicateCheck.ValueType  # 2
+    """It is stored, and the outcome names the other subject with the warning DUPLICATE_SUBJECT."""
+    DUPLICATE_CHECK_REFUSE: _DuplicateCheck.ValueType  # 3
+    """The item is refused with the error DUPLICATE_SUBJECT, and nothing of it is stored. Of two that are enrolled at the same
+    time one is refused.
+    """
+
+class DuplicateCheck(_DuplicateCheck, metaclass=_DuplicateCheckEnumTypeWrapper):
+    """What happens at the enrolment of a recognizable face that is similar to another subject's. Both have an ERS at or above
+    gamma and gamma_gallery: a face that is hardly recognizable never is a duplicate.
+    """
+
+DUPLICATE_CHECK_UNSPECIFIED: DuplicateCheck.ValueType  # 0
+"""OFF."""
+DUPLICATE_CHECK_OFF: DuplicateCheck.ValueType  # 1
+"""Nothing is compared."""
+DUPLICATE_CHECK_WARN: DuplicateCheck.ValueType  # 2
+"""It is stored, and the outcome names the other subject with the warning DUPLICATE_SUBJECT."""
+DUPLICATE_CHECK_REFUSE: DuplicateCheck.ValueType  # 3
+"""The item is refused with the error DUPLICATE_SUBJECT, and nothing of it is stored. Of two that are enrolled at the same
+time one is refused.
+"""
+global___DuplicateCheck = DuplicateCheck
+
 class _GalleryWarning:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -167,6 +201,8 @@ class Gallery(google.protobuf.message.Message):
     TAU_SUBJECTS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     INDEX_KIND_FIELD_NUMBER: builtins.int
+    DUPLICATE_CHECK_FIELD_NUMBER: builtins.int
+    DUPLICATE_THRESHOLD_FIELD_NUMBER: builtins.int
     name: builtins.str
     """galleries/{gallery}; {gallery} is 1 to 63 of a-z, 0-9 and "-", and begins with a letter."""
     display_name: builtins.str
@@ -213,6 +249,10 @@ class Gallery(google.protobuf.message.Message):
     """The number of subjects that tau was chosen for; at least 1. Unset: unknown."""
     index_kind: global___IndexKind.ValueType
     """How faces are searched. A change takes effect behind the searches, without a rebuild."""
+    duplicate_check: global___DuplicateCheck.ValueType
+    """Whether enrolments are compared with the other subjects first, which costs a search each and stores one batch at a time."""
+    duplicate_threshold: builtins.float
+    """Similarity, -1..1, from which it finds a duplicate. Unset: tau."""
     @property
     def effective(self) -> global___EffectivePolicy:
         """Output only: the gates in force, with defaults filled in."""
@@ -266,9 +306,13 @@ class Gallery(google.protobuf.message.Message):
         tau_subjects: builtins.int | None = ...,
         warnings: collections.abc.Iterable[global___GalleryWarning.ValueType] | None = ...,
         index_kind: global___IndexKind.ValueType = ...,
+        duplicate_check: global___DuplicateCheck.ValueType = ...,
+        duplicate_threshold: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "effective", b"effective", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "margin", b"margin", "tau", b"tau", "tau_subjects", b"tau_subjects", "update_time", b"update_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "dimension", b"dimension", "display_name", b"display_name", "effective", b"effective", "enhance_features", b"enhance_features", "etag", b"etag", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "index_kind", b"index_kind", "low_ers", b"low_ers", "margin", b"margin", "model", b"model", "name", b"name", "profile", b"profile", "revision", b"revision", "several_faces", b"several_faces", "store_images", b"store_images", "subject_search", b"subject_search", "tau", b"tau", "tau_subjects", b"tau_subjects", "template_media_pooling", b"template_media_pooling", "template_weighting", b"template_weighting", "update_time", b"update_time", "warnings", b"warnings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_duplicate_threshold", b"_duplicate_threshold", "_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "duplicate_threshold", b"duplicate_threshold", "effective", b"effective", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "margin", b"margin", "tau", b"tau", "tau_subjects", b"tau_subjects", "update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_duplicate_threshold", b"_duplicate_threshold", "_gamma", b"_gamma", "_gamma_gallery", b"_gamma_gallery", "_margin", b"_margin", "_tau", b"_tau", "_tau_subjects", b"_tau_subjects", "counts", b"counts", "create_time", b"create_time", "dimension", b"dimension", "display_name", b"display_name", "duplicate_check", b"duplicate_check", "duplicate_threshold", b"duplicate_threshold", "effective", b"effective", "enhance_features", b"enhance_features", "etag", b"etag", "gamma", b"gamma", "gamma_gallery", b"gamma_gallery", "index", b"index", "index_kind", b"index_kind", "low_ers", b"low_ers", "margin", b"margin", "model", b"model", "name", b"name", "profile", b"profile", "revision", b"revision", "several_faces", b"several_faces", "store_images", b"store_images", "subject_search", b"subject_search", "tau", b"tau", "tau_subjects", b"tau_subjects", "template_media_pooling", b"template_media_pooling", "template_weighting", b"template_weighting", "update_time", b"update_time", "warnings", b"warnings"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_duplicate_threshold", b"_duplicate_threshold"]) -> typing.Literal["duplicate_threshold"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_gamma", b"_gamma"]) -> typing.Literal["gamma"] | None: ...
     @typing.overload

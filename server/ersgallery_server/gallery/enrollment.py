@@ -12,9 +12,17 @@ import numpy as np
 from ersgallery_index import Derivation, IndexRows, InvalidEmbedding
 from numpy.typing import NDArray
 
-from ersgallery_server.errors import ModelMismatch, NotAcquired, ServiceError
+from ersgallery_server.errors import DuplicateSubject, ModelMismatch, NotAcquired, ServiceError
 from ersgallery_server.gallery.acquisition import AcquiredFaces
+from ersgallery_server.gallery.duplicates import (
+    Duplicate,
+    DuplicateRules,
+    OfferedFaces,
+    find_duplicates,
+    rivals_of,
+)
 from ersgallery_server.gallery.inputs import Member
+from ersgallery_server.gallery.search import SearchAnswer
 from ersgallery_server.store import Enrolled
 from ersgallery_server.values import AcquisitionCounts, FaceBox, GallerySettings, LowErs, Metadata, NewFaces
 
@@ -41,6 +49,10 @@ class EnrollmentWarning(enum.Enum):
 
     SUBJECT_NOT_SEARCHABLE = "SUBJECT_NOT_SEARCHABLE"
     LOWERS_SUBJECT_ERS = "LOWERS_SUBJECT_ERS"
+    DUPLICATE_SUBJECT = "DUPLICATE_SUBJECT"
+
+
+_OF_SUBJECTS = (EnrollmentWarning.SUBJECT_NOT_SEARCHABLE, EnrollmentWarning.LOWERS_SUBJECT_ERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,7 @@ class EnrollmentReport:
     """What became of m items: an error, or the outcomes of their faces, which follow one another in `faces`.
 
     items: as they were given. starts (m + 1,): where the faces of each begin, and the end. errors, warnings: by item.
-    revision: from which the faces are searchable.
+    revision: from which the faces are searchable. duplicates: by item, the other subject that it is similar to.
     """
 
     items: Sequence[EnrollmentItem | ItemError]
@@ -88,12 +100,15 @@ class EnrollmentReport:
     warnings: Mapping[int, Sequence[EnrollmentWarning]]
     faces: FaceOutcomes
     revision: int
+    duplicates: Mapping[int, Duplicate] = field(default_factory=dict)
 
 
 class EnrollmentPlan:
     """Decides the items of a batch before the store is asked, and reports them after it answered.
 
-    acquired: the faces of all items, one after the other; an item that is an error has none.
+    acquired: the faces of all items, one after the other; an item that is an error has none. compared: how they are
+    compared with the other subjects, and what a search by these rules answered to their embeddings (None: there is
+    none); None where they are not.
     """
 
     def __init__(
@@ -103,6 +118,7 @@ class EnrollmentPlan:
         derivation: Derivation,
         settings: GallerySettings,
         gate: float,
+        compared: tuple[DuplicateRules, SearchAnswer | None] | None = None,
     ) -> None:
         self._items = items
         self._acquired = acquired
@@ -114,6 +130,7 @@ class EnrollmentPlan:
         self._errors = _errors(items, acquired, self._item_of)
         self._derived = derivation.derive(acquired.units)
         self._low = self._derived.ers < gate
+        self._duplicates = {} if compared is None else self._find_duplicates(*compared)
         kept = ~self._low if settings.low_ers is LowErs.REJECT else np.ones(len(self._low), np.bool_)
         kept &= ~np.isin(self._item_of[acquired.usable], list(self._errors))
         self._kept: Rows = np.flatnonzero(kept)
@@ -155,7 +172,32 @@ class EnrollmentPlan:
             warnings=self._warnings(enrolled),
             faces=self._outcomes(enrolled.face_ids),
             revision=enrolled.revision,
+            duplicates=self._duplicates,
         )
+
+    def _find_duplicates(self, rules: DuplicateRules, answer: SearchAnswer | None) -> dict[int, Duplicate]:
+        """Return the items that are duplicates; where they are refused, they become errors."""
+        if answer is None:
+            return {}
+        item_of = self._item_of[self._acquired.usable]
+        offered = self._derived.usable & (self._derived.ers >= rules.gate) & ~np.isin(item_of, list(self._errors))
+        items = item_of[offered].tolist()
+        subject_ids = [item.subject_id if isinstance(item, EnrollmentItem) else "" for item in self._items]
+        rivals = rivals_of(answer, [subject_ids[item] for item in item_of.tolist()])
+        found = find_duplicates(
+            OfferedFaces(
+                items,
+                [subject_ids[item] for item in items],
+                self._derived.vectors[offered],
+                [rivals[row] for row in np.flatnonzero(offered).tolist()],
+            ),
+            rules,
+        )
+        if not rules.refuse:
+            return found
+        for item, other in found.items():
+            self._errors[item] = DuplicateSubject(rules.gallery_id, other.subject_id, other.similarity, rules.threshold)
+        return {}
 
     def _new_faces(self, *, store_images: bool) -> NewFaces:
         acquired, rows = self._acquired, self._kept
@@ -209,9 +251,11 @@ class EnrollmentPlan:
         concerned = (~self._findable(enrolled), lowered)
         stored_items = self._item_of[self._acquired.usable[self._kept]]
         found: dict[int, list[EnrollmentWarning]] = {}
-        for warning, subjects in zip(EnrollmentWarning, concerned, strict=True):
+        for warning, subjects in zip(_OF_SUBJECTS, concerned, strict=True):
             for item in np.unique(stored_items[subjects[changes.owners]]).tolist():
                 found.setdefault(item, []).append(warning)
+        for item in self._duplicates:
+            found.setdefault(item, []).append(EnrollmentWarning.DUPLICATE_SUBJECT)
         return found
 
     def _findable(self, enrolled: Enrolled) -> NDArray[np.bool_]:

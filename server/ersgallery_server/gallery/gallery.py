@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -13,9 +12,11 @@ from numpy.typing import NDArray
 
 from ersgallery_server.call import Call
 from ersgallery_server.errors import IndexBehind, ShuttingDown
-from ersgallery_server.gallery.acquisition import Acquired, AcquiredFaces, Acquirer, count_acquisitions
+from ersgallery_server.gallery.acquisition import Acquired, Acquirer, count_acquisitions
 from ersgallery_server.gallery.actor import IndexActor
+from ersgallery_server.gallery.batches import EnrollmentBatch, index_enrolled
 from ersgallery_server.gallery.committing import BegunEnrollment, Committing
+from ersgallery_server.gallery.duplicates import DuplicateRules
 from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan, EnrollmentReport, ItemError
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
 from ersgallery_server.gallery.origins import same_vectors
@@ -25,8 +26,6 @@ from ersgallery_server.gallery.search import Applied, ProbeSet, RawProbes, Searc
 from ersgallery_server.gallery.search_figures import SearchFigures
 from ersgallery_server.gallery.state import (
     GalleryState,
-    add_faces,
-    add_rows,
     change_settings,
     change_templates,
     remove_faces,
@@ -37,6 +36,7 @@ from ersgallery_server.snapshots import SavedIndex
 from ersgallery_server.store import (
     DeletedSubject,
     Enrolled,
+    GalleryMoved,
     ProfileChanged,
     Replay,
     RequestIdReused,
@@ -48,7 +48,6 @@ from ersgallery_server.values import (
     AcquisitionCounts,
     GalleryRecord,
     SeveralFaces,
-    StoredFaces,
 )
 
 COUNTS_KEPT_S = 5.0
@@ -70,6 +69,7 @@ class Gallery:
         self._uncounted = AcquisitionCounts()
         self._flushed_s = time.monotonic()
         self._counting = threading.Lock()
+        self._comparing = threading.Lock()
 
     @property
     def state(self) -> GalleryState:
@@ -168,24 +168,27 @@ class Gallery:
         """Begin to store a batch; batches are stored in the order in which they were begun.
 
         `request` is (request_id, fingerprint of the body); a repetition returns the first answer as `encode` made it.
-        A profile that changes while faces are scored makes the scoring start again. Raises IndexBehind where the index
-        could not take what was stored.
+        A profile that changes while faces are scored makes the scoring start again. Where faces are compared with the
+        other subjects first, a batch is begun when it is to be finished. Raises IndexBehind where the index could not
+        take what was stored.
         """
         if request and (first := self._first_answer(*request)):
             return BegunEnrollment(lambda: self._repeat(first, call))
         sources = [member.source for item in items if isinstance(item, EnrollmentItem) for member in item.members]
         acquired = self._acquirer.acquire_columns(sources, self.record.settings.several_faces, call)
         counts = count_acquisitions(sources, acquired.others.values())
-        return self._begin_batch(_Batch(items, acquired, counts, request, encode), call)
+        return self._begin_batch(EnrollmentBatch(items, acquired, counts, request, encode), call)
 
-    def _begin_batch(self, batch: "_Batch", call: Call) -> BegunEnrollment:
+    def _begin_batch(self, batch: EnrollmentBatch, call: Call) -> BegunEnrollment:
         state = self.state
+        if DuplicateRules.of(state.record) is not None:
+            return BegunEnrollment(lambda: self._compare_and_store(batch, call))
         plan, committing = self._store_batch(batch, state)
 
         def finish() -> EnrollmentReport | Replay:
             try:
                 done = committing.finish(call)
-            except ProfileChanged:
+            except (ProfileChanged, GalleryMoved):
                 now = self._owners_state(call)
                 if now.record.version == state.record.version:
                     raise IndexBehind.before_commit(state.record.gallery_id) from None
@@ -198,12 +201,41 @@ class Gallery:
 
         return BegunEnrollment(finish, committing.stored)
 
-    def _store_batch(
-        self, batch: "_Batch", state: GalleryState
-    ) -> tuple[EnrollmentPlan, Committing[Enrolled | Replay]]:
-        """Score a batch as the gallery is in `state` and begin to store it, which raises ProfileChanged if it changed.
+    def _compare_and_store(self, batch: EnrollmentBatch, call: Call) -> EnrollmentReport | Replay:
+        """Compare a batch with the other subjects and store it before anything else comes; again where something did.
 
-        Raises DeviceFull, before anything is stored, where the index has no room.
+        One batch at a time: another that was compared meanwhile would have to be compared again after this one.
+        """
+        units = batch.acquired.units
+        with call.holding(self._comparing):
+            state = self.state
+            while (rules := DuplicateRules.of(state.record)) is not None:
+                if state.behind_since is not None:
+                    raise IndexBehind.before_commit(state.record.gallery_id)
+                answer = self.search(ProbeSet(units), rules.search, call) if len(units) else None
+                # The answer may be newer than `state`; the store sees to it that nothing but deletions came between.
+                plan, committing = self._store_batch(batch, state, (rules, answer))
+                try:
+                    done = committing.finish(call)
+                except (ProfileChanged, GalleryMoved):
+                    pass
+                else:
+                    return self._repeat(done, call) if isinstance(done, Replay) else plan.report(done)
+                state, before = self._owners_state(call), state
+                if state.record.revision == before.record.revision:
+                    raise IndexBehind.before_commit(state.record.gallery_id)
+        return self._begin_batch(batch, call).finish()
+
+    def _store_batch(
+        self,
+        batch: EnrollmentBatch,
+        state: GalleryState,
+        compared: tuple[DuplicateRules, SearchAnswer | None] | None = None,
+    ) -> tuple[EnrollmentPlan, Committing[Enrolled | Replay]]:
+        """Score a batch as the gallery is in `state` and begin to store it.
+
+        The store raises ProfileChanged and GalleryMoved where it is no longer so. Raises DeviceFull, before anything is
+        stored, where the index has no room.
         """
         gate = state.policy.gamma_gallery
         plan = EnrollmentPlan(
@@ -212,6 +244,7 @@ class Gallery:
             state.derivation,
             state.record.settings,
             gate,
+            compared,
         )
         state.index.require_room(len(plan.faces))  # before the commit: a face that is stored must be searchable
         return plan, self._begin_commit(
@@ -224,9 +257,10 @@ class Gallery:
                 request=batch.request,
                 respond=lambda enrolled: batch.encode(plan.report(enrolled)),
                 pool=self._templates.pool,
+                compared_at=None if compared is None else state.record.revision,
             ),
             lambda done: done.revision,
-            lambda state, done: state if isinstance(done, Replay) else _index_enrolled(state, plan, done),
+            lambda state, done: state if isinstance(done, Replay) else index_enrolled(state, plan, done),
             lambda done: None if isinstance(done, Replay) else self._note_enrolled(plan, done),
         )
 
@@ -363,34 +397,3 @@ class Gallery:
     def _owners_state(self, call: Call) -> GalleryState:
         """Return the state after everything that the owner was given before has been done."""
         return call.wait(self._actor.ask(lambda state: state))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    """An enrolment whose faces were acquired: it may have to be scored more than once."""
-
-    items: Sequence[EnrollmentItem | ItemError]
-    acquired: AcquiredFaces
-    acquisitions: AcquisitionCounts
-    request: tuple[str, bytes] | None
-    encode: Callable[[EnrollmentReport], bytes]
-
-
-def _index_enrolled(state: GalleryState, plan: EnrollmentPlan, enrolled: Enrolled) -> GalleryState:
-    faces = plan.faces
-    if not len(faces):
-        return state
-    state.subject_ids.update(zip(enrolled.subject_keys.tolist(), faces.subject_ids, strict=True))
-    if state.by_template:
-        return change_templates(state, enrolled.pooled, enrolled.revision)
-    # They were derived to be scored; only a state whose settings changed since needs them otherwise.
-    rows = plan.rows(enrolled, state.derivation)
-    if rows is not None:
-        return add_rows(state, rows, enrolled.revision)
-    stored = StoredFaces(
-        face_ids=enrolled.face_ids,
-        subject_keys=enrolled.subject_keys,
-        ers=faces.ers,
-        embeddings=faces.embeddings,
-    )
-    return add_faces(state, stored, enrolled.revision)

@@ -8,8 +8,10 @@ from ersgallery_index.calibration.estimates import Estimate
 from ersgallery_index.calibration.gamma import TradeCell, TradeRow
 
 from ersgallery_server.calibrations import Application, GammaResult, TauResult
+from ersgallery_server.handlers.hygiene_messages import duplicate_report, magnet_report
 from ersgallery_server.handlers.names import gallery_name
 from ersgallery_server.handlers.resources import timestamp
+from ersgallery_server.hygiene import DuplicateFindings, MagnetFindings
 from ersgallery_server.operations import Operation
 from ersgallery_server.status import to_status
 
@@ -38,6 +40,10 @@ def operation_message(operation: Operation, *, with_result: bool = True) -> pb.O
             message.tau.CopyFrom(_tau(found))
         case BuiltProfile() as found:
             message.profile.CopyFrom(_profile(found))
+        case MagnetFindings() as found:
+            message.magnets.CopyFrom(magnet_report(found))
+        case DuplicateFindings() as found:
+            message.duplicates.CopyFrom(duplicate_report(found))
     return message
 
 

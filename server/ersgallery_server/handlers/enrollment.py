@@ -160,6 +160,9 @@ def _fill_result(
         _fill_face(result.faces.add(), subject, report.faces, place)
     for warning in report.warnings.get(i, ()):
         result.warnings.append(pb.EnrollmentWarning.Value(f"ENROLLMENT_WARNING_{warning.value}"))
+    if duplicate := report.duplicates.get(i):
+        result.duplicate_of.subject = names.subject_name(gallery_id, duplicate.subject_id)
+        result.duplicate_of.similarity = duplicate.similarity
 
 
 def _fill_face(face: pb.FaceOutcome, subject: str, faces: FaceOutcomes, place: int) -> None:

@@ -15,6 +15,7 @@ from ersgallery_server.handlers import checks, names, paging
 from ersgallery_server.handlers.resources import gallery_message
 from ersgallery_server.store import Store
 from ersgallery_server.values import (
+    DuplicateCheck,
     GalleryRecord,
     GallerySettings,
     LowErs,
@@ -41,6 +42,12 @@ INDEX_KIND: Mapping[int, IndexKind] = {
     gallery_pb2.INDEX_KIND_FAST: IndexKind.FAST,
     gallery_pb2.INDEX_KIND_APPROXIMATE: IndexKind.APPROXIMATE,
 }
+DUPLICATE_CHECK: Mapping[int, DuplicateCheck] = {
+    gallery_pb2.DUPLICATE_CHECK_UNSPECIFIED: DuplicateCheck.OFF,
+    gallery_pb2.DUPLICATE_CHECK_OFF: DuplicateCheck.OFF,
+    gallery_pb2.DUPLICATE_CHECK_WARN: DuplicateCheck.WARN,
+    gallery_pb2.DUPLICATE_CHECK_REFUSE: DuplicateCheck.REFUSE,
+}
 MAX_SUBJECTS = 2**62
 
 # A field that an update does not name is not looked at, whatever it holds.
@@ -58,6 +65,8 @@ _FIELDS: Mapping[str, Callable[[gallery_pb2.Gallery], Any]] = {
     "template_weighting": lambda it: checks.weighting("gallery.template_weighting", it.template_weighting),
     "template_media_pooling": lambda it: it.template_media_pooling,
     "index_kind": lambda it: _index_kind(it.index_kind),
+    "duplicate_check": lambda it: _duplicate_check(it.duplicate_check),
+    "duplicate_threshold": lambda it: checks.optional_number(it, "duplicate_threshold", -1, 1, "gallery."),
     "tau_subjects": lambda it: _tau_subjects(it),  # noqa: PLW0108 - defined below
 }
 UPDATABLE = ("profile", *_FIELDS)
@@ -143,6 +152,11 @@ def _subject_search(value: int) -> SubjectSearch:
 def _index_kind(value: int) -> IndexKind:
     checks.check_enum("gallery.index_kind", value, INDEX_KIND)
     return INDEX_KIND[value]
+
+
+def _duplicate_check(value: int) -> DuplicateCheck:
+    checks.check_enum("gallery.duplicate_check", value, DUPLICATE_CHECK)
+    return DUPLICATE_CHECK[value]
 
 
 def _check_templates(message: gallery_pb2.Gallery, wanted: Iterable[str], present: SubjectSearch) -> None:

@@ -37,6 +37,8 @@ def gallery_message(gallery: Gallery, record: GalleryRecord, totals: GalleryTota
         template_media_pooling=settings.template_media_pooling,
         tau_subjects=settings.tau_subjects,
         index_kind=pb.IndexKind.Value(f"INDEX_KIND_{settings.index_kind.value}"),
+        duplicate_check=pb.DuplicateCheck.Value(f"DUPLICATE_CHECK_{settings.duplicate_check.value}"),
+        duplicate_threshold=settings.duplicate_threshold,
         warnings=_warnings(settings, totals),
         effective=effective_policy(settings.policy(profile.profile)),
         counts=_counts(totals, record.counts + gallery.uncounted),

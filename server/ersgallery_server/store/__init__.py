@@ -4,6 +4,7 @@ from ersgallery_server.store.catching_up import GallerySince
 from ersgallery_server.store.errors import (
     FaceNotFound,
     GalleryExists,
+    GalleryMoved,
     GalleryNotFound,
     PageKeyInvalid,
     ProfileChanged,
@@ -23,6 +24,7 @@ from ersgallery_server.store.errors import (
 )
 from ersgallery_server.store.forgetter import Forgetter, Retention
 from ersgallery_server.store.gate_preview import GatePreview, LostSubject
+from ersgallery_server.store.low_ers import LowErsReport, LowErsSubject, LowErsSubjects
 from ersgallery_server.store.members import TouchedSubjects
 from ersgallery_server.store.outcomes import (
     Change,
@@ -53,12 +55,16 @@ __all__ = [
     "FaceNotFound",
     "Forgetter",
     "GalleryExists",
+    "GalleryMoved",
     "GalleryNotFound",
     "GallerySince",
     "GallerySnapshot",
     "GalleryTotals",
     "GatePreview",
     "LostSubject",
+    "LowErsReport",
+    "LowErsSubject",
+    "LowErsSubjects",
     "MemberSums",
     "PageKeyInvalid",
     "PooledSubjects",

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from ersgallery_server.store.arrays import pack_ids, unpack_ids
-from ersgallery_server.store.errors import GalleryNotFound
+from ersgallery_server.store.errors import GalleryMoved, GalleryNotFound
 from ersgallery_server.store.outcomes import Change, ChangeKind
 from ersgallery_server.store.reading import Reads
 from ersgallery_server.store.tables import CHANGES, GALLERIES, PROFILES
+from ersgallery_server.values import SubjectSearch
 
 _C = CHANGES.c
 _NONE_ADDED = range(0)
@@ -87,6 +88,23 @@ def record_change(
         },
     )
     return revision
+
+
+def require_only_deletions(connection: Connection, gallery: Row[Any], since: int | None) -> None:
+    """Require that nothing came into a locked gallery after a revision, by which something could resemble more.
+
+    A subject's template changes with a face that is deleted, too. Raises GalleryMoved, also where the log is too short.
+    """
+    if since is None:
+        raise GalleryMoved
+    if since == gallery.revision:
+        return
+    harmless = [ChangeKind.DELETE_SUBJECT.value]
+    if SubjectSearch(gallery.subject_search) is SubjectSearch.BEST_FACE:
+        harmless.append(ChangeKind.DELETE_FACE.value)
+    deletions = select(func.count()).where(_C.gallery_key == gallery.key, _C.revision > since, _C.kind.in_(harmless))
+    if connection.execute(deletions).scalar_one() != gallery.revision - since:
+        raise GalleryMoved
 
 
 def _change_of(row: Row[Any]) -> Change:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, case, func, select
 from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.arrays import pack_float32_rows
 from ersgallery_server.store.bulk import insert_columns
-from ersgallery_server.store.changes import lock_gallery, record_change
+from ersgallery_server.store.changes import lock_gallery, record_change, require_only_deletions
 from ersgallery_server.store.errors import ProfileChanged
 from ersgallery_server.store.faces import box_values
 from ersgallery_server.store.galleries import GalleryWrites, counted
@@ -20,7 +20,7 @@ from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, Subje
 from ersgallery_server.store.requests import remember, replay
 from ersgallery_server.store.subjects import insert_subjects, subject_keys
 from ersgallery_server.store.tables import FACE_IMAGES, FACES
-from ersgallery_server.values import AcquisitionCounts, NewFaces
+from ersgallery_server.values import AcquisitionCounts, DuplicateCheck, NewFaces
 
 _STANDINGS = (
     select(
@@ -54,19 +54,24 @@ class EnrollmentWrites(GalleryWrites):
         request: tuple[str, bytes] | None = None,
         respond: Callable[[Enrolled], bytes] | None = None,
         pool: Pool | None = None,
+        compared_at: int | None = None,
     ) -> Enrolled | Replay:
         """Store faces, make the subjects that are missing, and add to the counts.
 
         gate: the gallery gate that the searchable counts are taken under. request: its id and the fingerprint of its
         body; `respond` then makes the answer that is kept for repetitions, and a Replay is returned for one. pool:
-        makes the templates of the subjects, where they are searched by template. Raises GalleryNotFound,
-        ProfileChanged, RequestIdReused, and ValueError for an embedding of another dimension.
+        makes the templates of the subjects, where they are searched by template. compared_at: the revision at which the
+        faces were compared with the other subjects; None: they were not. Raises GalleryNotFound, ProfileChanged,
+        RequestIdReused, GalleryMoved where the comparison is missing or outdated, and ValueError for an embedding of
+        another dimension.
         """
         gallery = lock_gallery(self.connection, gallery_key)
         if request is not None and (done := replay(self.connection, gallery_key, *request)) is not None:
             return done
         if gallery.profile_key != expected_profile_key:
             raise ProfileChanged(gallery.profile_key)
+        if DuplicateCheck(gallery.duplicate_check) is not DuplicateCheck.OFF:
+            require_only_deletions(self.connection, gallery, compared_at)
         if len(faces):
             enrolled = self._store(gallery, faces, counts, gate, pool)
         else:

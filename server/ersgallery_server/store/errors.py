@@ -6,6 +6,7 @@ StoreError
  +- VersionMismatch         the resource changed since it was read
  +- RequestIdReused         a request id came again with another body
  +- ProfileChanged          faces were scored under a profile that is no longer the gallery's
+ +- GalleryMoved            faces were compared at another revision of the gallery than is there now
  +- PageKeyInvalid          a page key is not one that this list gave
  +- StoreOverloaded         the queue of writes is full
  +- StoreUnavailable        the database does not answer or its disk is full; nothing was half-written
@@ -86,6 +87,13 @@ class ProfileChanged(StoreError):
     def __init__(self, present_key: int) -> None:
         super().__init__("the gallery's profile changed; score the faces again")
         self.present_key = present_key
+
+
+class GalleryMoved(StoreError):
+    """The gallery is not at the revision at which faces were compared with it; they must be compared again."""
+
+    def __init__(self) -> None:
+        super().__init__("the gallery changed; compare the faces again")
 
 
 class PageKeyInvalid(StoreError):

@@ -17,6 +17,7 @@ from ersgallery_server.store.tables import FACES, GALLERIES, SUBJECTS
 from ersgallery_server.store.writing import Writes
 from ersgallery_server.values import (
     AcquisitionCounts,
+    DuplicateCheck,
     GalleryRecord,
     GallerySettings,
     LowErs,
@@ -179,6 +180,7 @@ def _setting_values(settings: GallerySettings) -> dict[str, Any]:
         "subject_search": settings.subject_search.value,
         "template_weighting": settings.template_weighting.value,
         "index_kind": settings.index_kind.value,
+        "duplicate_check": settings.duplicate_check.value,
     }
 
 
@@ -192,5 +194,6 @@ def settings_of(row: Row[Any]) -> GallerySettings:
             "subject_search": SubjectSearch(row.subject_search),
             "template_weighting": Weighting(row.template_weighting),
             "index_kind": IndexKind(row.index_kind),
+            "duplicate_check": DuplicateCheck(row.duplicate_check),
         }
     )

@@ -14,6 +14,7 @@ from ersgallery_server.store.faces import FaceReads
 from ersgallery_server.store.galleries import GalleryReads
 from ersgallery_server.store.gate_preview import GatePreviewReads
 from ersgallery_server.store.loading import FaceLoading
+from ersgallery_server.store.low_ers import LowErsReads
 from ersgallery_server.store.profiles import ProfileReads
 from ersgallery_server.store.reading import unavailable_if_database_fails
 from ersgallery_server.store.requests import RequestReads
@@ -49,6 +50,7 @@ class Store(
     CatchingUp,
     FaceLoading,
     GatePreviewReads,
+    LowErsReads,
 ):
     """Reads from any thread; writes one after another on the writer's thread, in groups that share a commit."""
 

@@ -120,6 +120,8 @@ class GalleryRow(Base):
     template_media_pooling: Mapped[bool]
     tau_subjects: Mapped[int | None]
     index_kind: Mapped[str]
+    duplicate_check: Mapped[str]
+    duplicate_threshold: Mapped[float | None]
     revision: Mapped[int]
     version: Mapped[int]
     acquisition_attempts: Mapped[int]

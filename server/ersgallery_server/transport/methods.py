@@ -12,6 +12,7 @@ from ersgallery.v1 import (
     calibration_service_pb2,
     enrollment_service_pb2,
     gallery_service_pb2,
+    hygiene_service_pb2,
     identification_service_pb2,
     recognizability_service_pb2,
 )
@@ -33,6 +34,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
         (identification_service_pb2, "IdentificationService"),
         (recognizability_service_pb2, "RecognizabilityService"),
         (calibration_service_pb2, "CalibrationService"),
+        (hygiene_service_pb2, "HygieneService"),
     )
 )
 

@@ -14,7 +14,7 @@ from ersgallery_server.store import SchemaOutdated, SchemaUnknown, Store, migrat
 from ersgallery_server.store.engines import Engines, make_engines
 from ersgallery_server.store.schema import MIGRATIONS, migrate, newest_migration, present_migration
 from ersgallery_server.store.tables import Base
-from ersgallery_server.values import SubjectSearch
+from ersgallery_server.values import DuplicateCheck, SubjectSearch
 from sqlalchemy import inspect, text
 
 from tests.support.stores import create_gallery
@@ -148,7 +148,15 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
         create_gallery(store)
     engines = open_engines(empty_url)
     with engines.writing.begin() as connection:
-        for column in ("subject_search", "template_weighting", "template_media_pooling", "tau_subjects", "index_kind"):
+        for column in (
+            "subject_search",
+            "template_weighting",
+            "template_media_pooling",
+            "tau_subjects",
+            "index_kind",
+            "duplicate_check",
+            "duplicate_threshold",
+        ):
             connection.execute(text(f"ALTER TABLE galleries DROP COLUMN {column}"))
         connection.execute(text("ALTER TABLE changes DROP COLUMN subject_key"))
         connection.execute(text("DROP INDEX ix_requests_create_time"))
@@ -159,3 +167,4 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
         found = store.gallery("people").settings
     assert (found.subject_search, found.template_weighting) == (SubjectSearch.BEST_FACE, Weighting.SQUARE)
     assert (found.template_media_pooling, found.tau_subjects, found.index_kind) == (False, None, IndexKind.AUTO)
+    assert (found.duplicate_check, found.duplicate_threshold) == (DuplicateCheck.OFF, None)

@@ -3,6 +3,7 @@ from ersgallery.v1 import (
     calibration_service_pb2,
     enrollment_service_pb2,
     gallery_service_pb2,
+    hygiene_service_pb2,
     identification_service_pb2,
     recognizability_service_pb2,
 )
@@ -15,11 +16,23 @@ MODULES = [
     calibration_service_pb2,
     enrollment_service_pb2,
     gallery_service_pb2,
+    hygiene_service_pb2,
     identification_service_pb2,
     recognizability_service_pb2,
 ]
 TABLE = {rpc.path: rpc for rpc in vars(rpcs).values() if isinstance(rpc, Rpc)}
-READS = ("Get", "List", "Identify", "BatchIdentify", "StreamIdentify", "Verify", "Score", "Preview", "Wait")
+READS = (
+    "Get",
+    "List",
+    "Identify",
+    "BatchIdentify",
+    "StreamIdentify",
+    "Verify",
+    "Score",
+    "Preview",
+    "Wait",
+    "FindLowErs",
+)
 PAIRS = {name: pair for name, pair in vars(enums).items() if isinstance(pair, EnumPair)}
 
 

@@ -10,6 +10,7 @@ from ersgallery_client.cli.params import (
     MARGIN,
     SIMILARITY,
     OrDefault,
+    duplicate_check_option,
     index_kind_option,
     json_option,
     low_ers_policy,
@@ -23,7 +24,7 @@ from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.tables import fields, table
 from ersgallery_client.values.calibration import GatePreview
 from ersgallery_client.values.galleries import Gallery
-from ersgallery_client.values.policies import GalleryWarning, SubjectSearch
+from ersgallery_client.values.policies import DuplicateCheck, GalleryWarning, SubjectSearch
 
 
 @click.group("gallery")
@@ -48,6 +49,8 @@ Example:
 @several_faces_option
 @template_options
 @index_kind_option
+@duplicate_check_option
+@click.option("--duplicate-threshold", type=SIMILARITY, help="Similarity of a duplicate.  [default: tau]")
 @click.option("--tau-subjects", type=click.IntRange(1), help="Number of subjects that tau was chosen for.")
 @click.option("--store-images", is_flag=True, help="Keep enrolled photographs.")
 @click.option("--display-name", default="", help="For people.")
@@ -106,6 +109,7 @@ def show(session: Session, name: str) -> None:
 Examples:
   ersgallery gallery update staff --tau 0.5
   ersgallery gallery update staff --gamma default
+  ersgallery gallery update staff --duplicate-check warn
 """
 )
 @click.argument("name")
@@ -119,6 +123,8 @@ Examples:
 @several_faces_option
 @template_options
 @index_kind_option
+@duplicate_check_option
+@click.option("--duplicate-threshold", type=OrDefault(SIMILARITY), help='Similarity of a duplicate, "default": tau.')
 @click.option("--tau-subjects", type=OrDefault(click.IntRange(1)), help='Subjects tau is for, or "default": unknown.')
 @click.option("--store-images/--no-store-images", default=None, help="Keep enrolled photographs.")
 @click.option("--display-name", help="For people.")
@@ -205,6 +211,7 @@ def render(gallery: Gallery) -> RenderableType:
             ("enhanced features", gallery.enhance_features),
             ("several faces", gallery.several_faces.value.lower()),
             ("low ERS", gallery.low_ers.value.lower()),
+            ("duplicate check", _duplicate_check(gallery)),
             ("keeps photographs", gallery.store_images),
             ("subjects are found by", _search(gallery)),
             ("tau was chosen for", None if gallery.tau_subjects is None else f"{gallery.tau_subjects} subjects"),
@@ -234,6 +241,14 @@ def _search(gallery: Gallery) -> str:
         return "best face"
     pooling = ", media pooling" if gallery.template_media_pooling else ""
     return f"template, weighting {gallery.template_weighting.value.lower()}{pooling}"
+
+
+def _duplicate_check(gallery: Gallery) -> str:
+    if gallery.duplicate_check in {DuplicateCheck.OFF, DuplicateCheck.UNSPECIFIED}:
+        return "off"
+    threshold = gallery.duplicate_threshold
+    from_ = f"tau {gallery.tau:g}" if threshold is None else f"{threshold:g}"
+    return f"{gallery.duplicate_check.value.lower()} from similarity {from_} on"
 
 
 def _room(gallery: Gallery) -> str | None:
