@@ -115,7 +115,7 @@ def test_duplicate_subjects_equal_brute_force(core: Core, data: st.DataObject) -
     found = DuplicateTask(world.gallery, world.gallery.record, threshold, most).run(no_progress)
     gate = world.gates[2]
     kept = [row for row in world.rows if row.row.ers >= gate]
-    best: dict[tuple[int, int], tuple[float, int, int]] = {}
+    best: dict[tuple[int, int], tuple[float, int, int]] = {}  # the least is the best
     every: dict[tuple[int, int], list[float]] = {}
     for one, other in itertools.permutations(kept, 2):
         if one.subject_id < other.subject_id:
@@ -123,15 +123,19 @@ def test_duplicate_subjects_equal_brute_force(core: Core, data: st.DataObject) -
             score = dot(one.row.vector or [], other.row.vector or [])
             every.setdefault(keys, []).append(score)
             best[keys] = min(best.get(keys, (math.inf, 0, 0)), (-score, one.face_id, other.face_id))
-    ranked = sorted((negative, *keys, *faces) for keys, (negative, *faces) in best.items() if -negative >= threshold)
+    ranked = sorted(
+        (negative, keys, (one_face, other_face))
+        for keys, (negative, one_face, other_face) in best.items()
+        if -negative >= threshold
+    )
     assert [(p.first, p.second, p.similarity, p.first_face, p.second_face) for p in found.pairs] == [
         (world.names[first], world.names[second], -negative, world.face(one), world.face(other))
-        for negative, first, second, one, other in ranked[:most]
+        for negative, (first, second), (one, other) in ranked[:most]
     ]
     assert found.cut == (len(ranked) > most)
     assert (found.faces, found.gate, found.threshold) == (len(kept), gate, threshold)
-    for pair, (_, first, second, *_faces) in zip(found.pairs, ranked, strict=False):
-        scores = every[first, second]
+    for pair, (_, keys, _) in zip(found.pairs, ranked, strict=False):
+        scores = every[keys]
         assert pair.face_pairs == len(scores)
         assert sum(s >= threshold + 1e-9 for s in scores) <= pair.similar_face_pairs
         assert pair.similar_face_pairs <= sum(s >= threshold - 1e-9 for s in scores)
