@@ -53,11 +53,28 @@ def propose(segments: Sequence[Segment], probes: FloatRows, window: Window, widt
     """Return for each probe the rows with the highest bounds among those that lie in the window and are alive."""
     sketched = widths.sketched > 0
     runs = [run for place, each in enumerate(segments) for run in _runs(place, each, len(probes), sketched=sketched)]
+    parts = (
+        [_by_sketches(sketches, segments, probes, widths)] if (sketches := [run for run in runs if run.sketch]) else []
+    )
+    runs = [run for run in runs if not run.sketch]
     coded = CodedProbes.of(probes) if any(run.block for run in runs) else None
     shares = [partial(_look_at, share, probes, coded, window, widths) for share in _shares(runs, len(probes))]
     turns = [partial(_take_turn, lane, share, probes, window, widths) for lane, share in _on_devices(runs)]
-    parts = run_all(shares, waiting=turns)
+    parts += run_all(shares, waiting=turns)
     return Proposals.together(parts) if parts else Proposals.none(len(probes))
+
+
+def _by_sketches(runs: list[_Run], segments: Sequence[Segment], probes: FloatRows, widths: Widths) -> Proposals:
+    """Return the rows with the best estimates, as if there were no others."""
+    parts = run_all([partial(_estimates, share, probes, widths.sketched) for share in _shares(runs, len(probes))])
+    living = sum(int(np.count_nonzero(run.segment.alive[: run.stop])) for run in runs)
+    best = Proposals.together(parts, widths.sketched).sure_of(min(widths.kept, living))
+    return sharpened(best, probes, segments, best.bounds > -np.inf)
+
+
+def _estimates(runs: Sequence[_Run], probes: FloatRows, width: int) -> Proposals:
+    use_one_thread()
+    return Proposals.together([_sketched(run, run.sketch, probes, width) for run in runs if run.sketch], width)
 
 
 def _runs(place: int, segment: Segment, probes: int, *, sketched: bool) -> Iterator[_Run]:
@@ -107,21 +124,15 @@ def _look_at(
     runs: Sequence[_Run], probes: FloatRows, coded: CodedProbes | None, window: Window, widths: Widths
 ) -> Proposals:
     use_one_thread()
-    segments = {run.place: run.segment for run in runs}
     parts = []
     uncoded: dict[bool, list[_Run]] = {True: [], False: []}
     for run in runs:
-        if not (run.block or run.sketch):
+        if not run.block:
             uncoded[run.segment.proposer.multiplies(len(probes))].append(run)
     if multiplied := uncoded[True]:
         parts.append(_multiplied(multiplied, probes, window, widths.kept))
     if bare := [_bare(run, probes, window, widths.bare) for run in uncoded[False]]:
         parts.append(Proposals.together(bare, widths.kept))
-    sketches = [_sketched(run, run.sketch, probes, widths.sketched) for run in runs if run.sketch]
-    if sketches:
-        living = sum(int(np.count_nonzero(run.segment.alive[: run.stop])) for run in runs if run.sketch)
-        best = Proposals.together(sketches, widths.sketched).sure_of(min(widths.kept, living))
-        parts.append(sharpened(best, probes, segments, best.bounds > -np.inf))
     blocks = [(run, run.block) for run in runs if run.block]
     if blocks and coded:
         parts.append(_coded(blocks, coded, window, widths.kept))

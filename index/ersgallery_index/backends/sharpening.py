@@ -1,6 +1,6 @@
 """Bounds as good as float32, for those proposed rows whose bounds by codes leave the answer open."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,9 +18,7 @@ _ROWS_AT_ONCE = 256
 """Float32 rows gathered at once: with their probes they stay in a core's cache."""
 
 
-def sharpened(
-    found: Proposals, probes: FloatRows, segments: Mapping[int, Segment], chosen: NDArray[np.bool_]
-) -> Proposals:
+def sharpened(found: Proposals, probes: FloatRows, segments: Sequence[Segment], chosen: NDArray[np.bool_]) -> Proposals:
     """Return the same rows, the chosen ones (of (q, w)) with bounds as good as float32."""
     bounds, reached = found.bounds.copy(), found.reached.copy()
     error = score_error(probes.shape[1])
@@ -41,12 +39,11 @@ def contenders(
 
     First those with the best bounds are scored; a row whose bound lies below what k others reach is out unscored.
     """
-    numbered = dict(enumerate(segments))
     loose = (found.reached == -np.inf) & (found.bounds > -np.inf)
     if loose.any():
-        found = sharpened(found, probes, numbered, loose & _highest(found.bounds, k + _BESIDES))
+        found = sharpened(found, probes, segments, loose & _highest(found.bounds, k + _BESIDES))
         loose &= (found.reached == -np.inf) & (found.bounds >= _kth_reached(found, segments, k, by)[:, None])
-        found = sharpened(found, probes, numbered, loose)
+        found = sharpened(found, probes, segments, loose)
     near = (found.bounds > -np.inf) & (found.bounds >= _kth_reached(found, segments, k, by)[:, None])
     return found, near
 
@@ -64,34 +61,32 @@ def _kth_reached(found: Proposals, segments: Sequence[Segment], k: int, by: By) 
     if reached.shape[1] < k:
         return np.full(len(reached), -np.inf)
     kth: Scores = np.partition(reached, reached.shape[1] - k, axis=1)[:, reached.shape[1] - k]
-    if by is By.FACE:
-        return kth
-    names = _subjects(found, segments, (reached >= kth[:, None]) & (reached > -np.inf))
+    names = _names(found, segments, (reached >= kth[:, None]) & (reached > -np.inf), by)
     ordered = np.sort(names, axis=1)
     repeated = ((np.diff(ordered, axis=1) == 0) & (ordered[:, 1:] >= 0)).any(axis=1)
-    if not repeated.any():
-        return kth
-    return _kth_of_subjects(found, segments, k, kth, np.flatnonzero(repeated))
-
-
-def _kth_of_subjects(
-    found: Proposals, segments: Sequence[Segment], k: int, kth: Scores, probes: NDArray[np.intp]
-) -> Scores:
-    names = _subjects(found, segments, found.reached > -np.inf)
-    kth = kth.copy()
-    for probe in probes.tolist():
-        reached = found.reached[probe]
-        known = np.flatnonzero(reached > -np.inf)
-        falling = known[np.argsort(-reached[known], kind="stable")]
-        _, first = np.unique(names[probe][falling], return_index=True)
-        distinct = reached[falling[np.sort(first)]]
-        kth[probe] = distinct[k - 1] if len(distinct) >= k else -np.inf
+    if repeated.any():
+        names = _names(found, segments, (reached > -np.inf) & repeated[:, None], by)
+        for probe in np.flatnonzero(repeated).tolist():
+            kth[probe] = _kth_distinct(reached[probe], names[probe], k)
     return kth
 
 
-def _subjects(found: Proposals, segments: Sequence[Segment], chosen: NDArray[np.bool_]) -> Ids:
-    """Return the subjects of chosen rows (q, w); each of the others has a negative name of its own."""
-    names = np.broadcast_to(-1 - np.arange(found.rows.shape[1]), found.rows.shape).copy()
+def _kth_distinct(reached: Scores, names: Ids, k: int) -> float:
+    falling = np.argsort(-reached, kind="stable")
+    _, first = np.unique(names[falling], return_index=True)
+    distinct = reached[falling[np.sort(first)]]
+    return float(distinct[k - 1]) if len(distinct) >= k else -np.inf
+
+
+def _names(found: Proposals, segments: Sequence[Segment], chosen: NDArray[np.bool_], by: By) -> Ids:
+    """Return the faces or subjects of chosen rows (q, w); each of the others has a negative name of its own.
+
+    A row can be proposed twice, by a sketch and by codes.
+    """
+    names = np.broadcast_to(-1 - np.arange(found.rows.shape[1]), found.rows.shape)
+    if by is By.FACE:
+        return np.where(chosen, found.rows, names)
+    names = names.copy()
     for place, owners, columns, positions in found.by_segment(chosen):
         names[owners, columns] = segments[place].rows.subject_ids[positions]
     return names
