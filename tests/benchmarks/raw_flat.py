@@ -37,7 +37,10 @@ class RawFlat:
         """Return the k best scores and positions of each probe."""
         _faiss.cvar.distance_compute_blas_threshold = _GEMM_FROM_TUNED if tuned else _GEMM_FROM_BY_DEFAULT
         _faiss.omp_set_num_threads(threads)
-        found: Found = self.index.search(probes, k)
+        try:
+            found: Found = self.index.search(probes, k)
+        finally:
+            _faiss.omp_set_num_threads(1)  # as the index beside it left this thread
         return found
 
     def yardsticks(self, batches: "Batches", k: int) -> dict[str, Callable[[], object]]:

@@ -1,6 +1,7 @@
 """The one door to FAISS, whose types vary from build to build: everything beyond it is typed and plain arrays."""
 
 import importlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from ersgallery_index.interface import FloatRows
 _GEMM_FROM_ELEMENTS = 2560
 """FAISS multiplies matrices only from this many probe elements on; its own default of 128,000 is up to 6x slower."""
 
+_THREAD = threading.local()
+"""Whether OpenMP was told; it keeps the number of threads for each calling thread."""
+
 
 def faiss_module() -> Any:
     """Return FAISS, tuned for flat search; imported on first use because it takes a while and CUDA may start."""
@@ -21,8 +25,13 @@ def faiss_module() -> Any:
 
 
 def use_one_thread() -> None:
-    """Keep FAISS to one OpenMP thread for calls from this thread: fastest for few probes, and no spinning."""
-    faiss_module().omp_set_num_threads(1)
+    """Keep FAISS to one OpenMP thread for calls from this thread: fastest for few probes, and no spinning.
+
+    Said once, for each call gives up the GIL, and may have to wait for it.
+    """
+    if not getattr(_THREAD, "is_told", False):
+        faiss_module().omp_set_num_threads(1)
+        _THREAD.is_told = True
 
 
 def nearest_rows(probes: FloatRows, rows: FloatRows, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
