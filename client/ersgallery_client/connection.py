@@ -22,18 +22,20 @@ class Endpoint:
 
     address: str
     credentials: grpc.ChannelCredentials | None
-    arguments: list[tuple[str, int]]
+    arguments: list[tuple[str, int | str]]
 
 
 def endpoint(
     address: str, tls: TlsOptions | None, credentials: grpc.ChannelCredentials | None, options: Options
 ) -> Endpoint:
-    """Read the certificates, if any; raises ValueError where both tls and credentials are given."""
+    """Read the certificates, if any; raises ValueError where both tls and credentials are given, OSError."""
     if tls is not None and credentials is not None:
         raise ValueError("give tls or credentials, not both")
+    arguments: list[tuple[str, int | str]] = [*options.channel_arguments()]
     if tls is not None:
         credentials = tls.credentials()
-    return Endpoint(address, credentials, options.channel_arguments())
+        arguments += tls.channel_arguments()
+    return Endpoint(address, credentials, arguments)
 
 
 class Connection(Generic[ChannelT]):

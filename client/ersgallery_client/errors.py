@@ -1,4 +1,4 @@
-"""Every error a call can raise, built from the service's stable reasons and never from texts.
+"""Every error a call can raise, built from the service's stable reasons and never from its texts.
 
     GalleryError
      +- InvalidRequest                  INVALID_REQUEST: a field is missing, malformed or out of range
@@ -11,7 +11,7 @@
      |   |   +- NoFace                  only for one item of a list or template
      |   |   +- SeveralFaces            only for one item of a list or template
      |   +- BatchTooLarge
-     |   +- MessageTooLarge             found by the client before it sends
+     |   +- MessageTooLarge             for the client, found before it sends, or for the server
      |   +- PageTokenInvalid
      +- NotFound
      |   +- GalleryNotFound
@@ -33,6 +33,7 @@
      |   +- CalibrationFailed           the faces yield no threshold or profile
      +- Unavailable                     come again later; calls that may be repeated were repeated already
      |   +- ServerUnreachable           nobody answers at the address
+     |   |   +- HandshakeFailed         TLS on one side alone, or a certificate that is not accepted
      |   +- NotReady                    the server still loads its galleries
      |   +- ShuttingDown
      |   +- StoreUnavailable
@@ -134,7 +135,10 @@ class BatchTooLarge(InvalidRequest):
 
 
 class MessageTooLarge(InvalidRequest):
-    """One message would exceed `Limits.max_message_bytes`; nothing was sent."""
+    """A message exceeds `Limits.max_message_bytes` of the client, or the server's limit; the text has both numbers.
+
+    Send fewer items at a time, or let the server take more: `ersgallery-server serve --max-message-mib`.
+    """
 
 
 class PageTokenInvalid(InvalidRequest):
@@ -222,6 +226,10 @@ class Unavailable(GalleryError):
 
 class ServerUnreachable(Unavailable):
     """Nobody answers at the address, or the connection broke."""
+
+
+class HandshakeFailed(ServerUnreachable):
+    """The server is there and no connection came about, most often because of TLS; the message says what to change."""
 
 
 class NotReady(Unavailable):

@@ -77,16 +77,33 @@ class KeepAlive:
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """Certificates as PEM files: the authority to trust (None: the system's) and, for mutual TLS, the client's own."""
+    """Certificates as PEM files, read when the client is made; `TlsOptions()` trusts the public authorities.
+
+    ca: authorities to trust, None for the public ones that come with gRPC. cert, key: the client's own, for mutual TLS;
+    they belong together. server_name: the name to expect in the server's certificate, where it is not the address's.
+    """
 
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    server_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key belong together")
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Read the files; raises OSError where one cannot be read."""
+        """Read the files; raises OSError where one cannot be read, ValueError where one is no PEM file."""
         ca, key, cert = (None if path is None else path.read_bytes() for path in (self.ca, self.key, self.cert))
+        for path, content in ((self.ca, ca), (self.cert, cert), (self.key, key)):
+            # gRPC would say so only at the first call, and then that nobody answers.
+            if content is not None and b"-----BEGIN " not in content:
+                raise ValueError(f"{path} is no PEM file")
         return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
+
+    def channel_arguments(self) -> list[tuple[str, str]]:
+        """Return what the channel must know besides the credentials."""
+        return [] if self.server_name is None else [("grpc.ssl_target_name_override", self.server_name)]
 
 
 @dataclass(frozen=True, slots=True)

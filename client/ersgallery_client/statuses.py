@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 
 from ersgallery_client import errors
 from ersgallery_client.errors import FieldViolation, GalleryError
+from ersgallery_client.transport_texts import error_from_text
 
 DOMAIN: Final = "ersgallery"
 
@@ -87,8 +88,8 @@ def error_from_rpc(error: grpc.RpcError) -> GalleryError:
         status = None
     if status is not None:
         return error_from_status(status)
-    code = error.code().name
-    return BY_CODE.get(code, errors.ServerFault)(error.details() or code, code=code)
+    code, text = error.code().name, error.details() or ""
+    return error_from_text(code, text) or BY_CODE.get(code, errors.ServerFault)(text or code, code=code)
 
 
 def error_from_status(status: Status) -> GalleryError:

@@ -52,13 +52,15 @@ class Call:
     """What one call brought with it: one thread serves it.
 
     deadline_s: on the monotonic clock, None for none. metadata: the (key, value) pairs that the caller sent along, keys
-    in lower case. peer: the caller's address. caller: the name by which the caller is known, empty for nobody's.
+    in lower case. peer: the caller's address. peer_name: the name in the certificate that the caller's connection
+    showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's.
     """
 
     deadline_s: float | None = None
     cancellation: Cancellation = field(default_factory=Cancellation)
     metadata: tuple[tuple[str, str | bytes], ...] = ()
     peer: str = ""
+    peer_name: str = ""
     caller: str = ""
 
     def wait(self, future: "Future[T]") -> T:

@@ -16,13 +16,22 @@ def default_data_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: the server's certificate with its chain, its key, and the authorities of clients (mutual TLS)."""
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a server is told at start.
 
     database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
-    run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). rows_on_disk
-    keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None serves no metrics, in which so many
-    metrics_galleries have a label of their own.
+    run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). Without tls
+    nothing is encrypted. rows_on_disk keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None
+    serves no metrics, in which so many metrics_galleries have a label of their own.
     """
 
     data_dir: Path
@@ -30,6 +39,7 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 50061
+    tls: TlsFiles | None = None
     device: str = "auto"
     inference_device: str = "cpu"
     inference_threads: int = 0
@@ -55,3 +65,10 @@ class Settings:
     def store_url(self) -> str:
         """Return the database's address, SQLite's in the data directory unless another was given."""
         return self.database_url or f"sqlite:///{self.data_dir / 'gallery.db'}"
+
+    @property
+    def protection(self) -> str:
+        """Return what protects the port, in words."""
+        if self.tls is None:
+            return "not encrypted"
+        return "TLS" if self.tls.client_ca is None else "mutual TLS"

@@ -119,7 +119,9 @@ class Service:
 
     def __enter__(self) -> Self:
         self._server.ready(self._start_s)
-        log.info("serving", address=self.address, data_dir=str(self._settings.data_dir))
+        log.info(
+            "serving", address=self.address, protection=self._settings.protection, data_dir=str(self._settings.data_dir)
+        )
         return self
 
     def __exit__(

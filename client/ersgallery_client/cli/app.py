@@ -1,6 +1,5 @@
 """The command group with its global options, and how errors end it."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,10 +9,10 @@ from ersgallery_client.cli.enroll import enroll
 from ersgallery_client.cli.identify import identify
 from ersgallery_client.cli.score import score
 from ersgallery_client.cli.session import Session
+from ersgallery_client.cli.tls import chosen_tls, tls_options
 from ersgallery_client.cli.verify import verify
 from ersgallery_client.connection import DEFAULT_ADDRESS
-from ersgallery_client.errors import GalleryError, ServerUnreachable
-from ersgallery_client.options import TlsOptions
+from ersgallery_client.errors import GalleryError, HandshakeFailed, ServerUnreachable
 
 
 class _App(click.Group):
@@ -31,7 +30,7 @@ class _App(click.Group):
 
 def sentence(error: GalleryError, server: str) -> str:
     """Return an error as one sentence for people, with its reason."""
-    if isinstance(error, ServerUnreachable):
+    if isinstance(error, ServerUnreachable) and not isinstance(error, HandshakeFailed):
         return f"no server answers at {server} ({error.code}); start one with: ersgallery-server serve"
     # Most messages say already what is wrong with a field.
     untold = [violation for violation in error.violations if violation.description not in error.message]
@@ -71,25 +70,19 @@ Exit codes: 0 fine, 1 error, 2 usage.""",
     help="How long one call may take.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of tables.")
-@click.option("--tls-ca", type=click.Path(path_type=Path), help="PEM file of the authority to trust; turns TLS on.")
-@click.option("--tls-cert", type=click.Path(path_type=Path), help="PEM file of this client's certificate.")
-@click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file of this client's key.")
+@tls_options
 @click.version_option(package_name="ersgallery")
 @click.pass_context
 def app(
     ctx: click.Context,
+    /,
     server: str,
     timeout_s: float,
     as_json: bool,
-    tls_ca: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
+    **tls: Any,
 ) -> None:
     """Enrol faces in galleries and find out who somebody is, or that it cannot be told."""
-    if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("--tls-cert and --tls-key belong together")
-    tls = TlsOptions(tls_ca, tls_cert, tls_key) if tls_ca or tls_cert else None
-    ctx.obj = Session(server, timeout_s, tls, as_json)
+    ctx.obj = Session(server, timeout_s, chosen_tls(**tls), as_json)
 
 
 for command in (

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from ersgallery_server.config import MIB, Settings, default_data_dir
+from ersgallery_server.config import MIB, Settings, TlsFiles, default_data_dir
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _LONGEST_DRAIN_S = 3600
 _SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep others from Python; 5 ms are usual, and an index's owner would wait so long each time."""
@@ -42,8 +43,20 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     show_default=False,  # a file's may have a password
     help="sqlite:///FILE or postgresql+psycopg://... [default: SQLite in DATA_DIR]",
 )
-@click.option("--host", default="127.0.0.1", help="Address to bind. There is no TLS yet: keep it on loopback.")
+@click.option("--host", default="127.0.0.1", help="Address to bind.")
 @click.option("--port", default=50061, type=click.IntRange(0, 65535), help="0 takes a free one and prints it.")
+@click.option(
+    "--tls-cert",
+    type=_FILE,
+    help="PEM file of the server's certificate and its chain; turns TLS on. Read again for every new connection, so a "
+    "renewed one needs no restart.",
+)
+@click.option("--tls-key", type=_FILE, help="PEM file of its private key, without a passphrase.")
+@click.option(
+    "--tls-client-ca",
+    type=_FILE,
+    help="PEM file of authorities; turns mutual TLS on: only clients with a certificate of one of them get in.",
+)
 @click.option(
     "--device",
     default="auto",
@@ -147,6 +160,7 @@ def serve(**options: Any) -> None:
         raise click.ClickException(str(error)) from error
     with service:
         click.echo(f"serving on {service.address}")
+        click.echo(f"connections: {settings.protection}")
         sys.stdout.flush()
         stop.wait()
 
@@ -168,6 +182,9 @@ def _settings(
     max_message_mib: int,
     max_image_mib: int,
     max_image_megapixels: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
     **others: Any,
 ) -> Settings:
     from ersgallery_server.faces import ImageLimits
@@ -177,8 +194,17 @@ def _settings(
         models_dir=models_dir or data_dir / "models",
         max_message_bytes=max_message_mib * MIB,
         image_limits=ImageLimits(max_image_mib * MIB, max_image_megapixels * 1_000_000),
+        tls=_tls_files(tls_cert, tls_key, tls_client_ca),
         **others,
     )
+
+
+def _tls_files(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+    if cert is None or key is None:
+        if cert or key or client_ca:
+            raise click.UsageError("TLS needs both --tls-cert and --tls-key; --tls-client-ca stands beside them")
+        return None
+    return TlsFiles(cert, key, client_ca)
 
 
 def _report_loading(stop: threading.Event, record: Any, faces: int) -> None:
@@ -194,5 +220,6 @@ def _is_expected(error: Exception) -> bool:
 
     from ersgallery_server.service import StartError
     from ersgallery_server.store import StoreError
+    from ersgallery_server.transport.certificates import CertificateUnusable
 
-    return isinstance(error, ErsError | StartError | StoreError | OSError)
+    return isinstance(error, ErsError | StartError | StoreError | CertificateUnusable | OSError)

@@ -192,9 +192,22 @@ def _call(context: grpc.ServicerContext) -> Call:
     return Call(
         None if endless else time.monotonic() + remaining,
         cancellation,
-        metadata=tuple((pair.key, pair.value) for pair in context.invocation_metadata()),
+        metadata=tuple((key, value) for key, value in context.invocation_metadata()),
         peer=context.peer(),
+        peer_name=_peer_name(context),
     )
+
+
+def _peer_name(context: grpc.ServicerContext) -> str:
+    """Return the common name of a client's certificate, or its first alternative name where it has none."""
+    facts = context.auth_context()
+    names = (name for key in ("x509_common_name", "x509_subject_alternative_name") for name in _all(facts.get(key)))
+    return next(filter(None, names), b"").decode(errors="replace")
+
+
+def _all(values: Any) -> Iterable[bytes]:
+    """Return the values of a fact, which the stubs type as one."""
+    return values or ()
 
 
 def _abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:

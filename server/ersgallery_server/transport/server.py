@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from ersgallery_server.config import Settings
 from ersgallery_server.transport.activity import Activity, CallPool
+from ersgallery_server.transport.certificates import Certificates
 from ersgallery_server.transport.methods import SERVICES, Layer, MethodTable
 from ersgallery_server.transport.readiness import Readiness
 
@@ -30,7 +31,11 @@ class GrpcServer:
     def __init__(
         self, settings: Settings, handlers: Sequence[object], layers: Sequence[Layer], ping: Callable[[], None]
     ) -> None:
-        """Bind the address; raises OSError where that is not possible. ping: asks whether the store answers."""
+        """Bind the address; raises OSError where that is not possible, CertificateUnusable.
+
+        ping: asks whether the store answers.
+        """
+        self.certificates = None if settings.tls is None else Certificates(settings.tls)
         self._activity = Activity()
         threads = settings.unary_threads + settings.max_streams
         self._server = grpc.server(CallPool(threads, self._activity), options=_options(settings))
@@ -47,7 +52,7 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers((self._methods, _reflection(self._methods)))
         self.readiness = Readiness(NAMES, self._health.set, ping)
         host = f"[{settings.host}]" if ":" in settings.host.strip("[]") and settings.host[0] != "[" else settings.host
-        self.address = f"{host}:{_bind(self._server, f'{host}:{settings.port}')}"
+        self.address = f"{host}:{_bind(self._server, f'{host}:{settings.port}', self.certificates)}"
 
     @property
     def activity(self) -> Activity:
@@ -113,9 +118,12 @@ def _reflection(methods: MethodTable) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {"ServerReflectionInfo": handler})
 
 
-def _bind(server: grpc.Server, address: str) -> int:
+def _bind(server: grpc.Server, address: str, certificates: Certificates | None) -> int:
     try:
-        port = server.add_insecure_port(address)
+        if certificates is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, certificates.credentials())
     except RuntimeError:
         port = 0
     if port == 0:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from google.rpc import status_pb2
 
+from tests.support.certificates import Authority, server_files
 from tests.support.server import running_server, settings
 
 HERE = Path(__file__).parent / "node"
@@ -29,12 +30,16 @@ def node_modules() -> Path:
     return MODULES
 
 
-def test_a_node_client_enrols_identifies_and_reads_errors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+def test_a_node_client_enrols_identifies_and_reads_errors(tmp_path: Path, encrypted: bool) -> None:
     modules = node_modules()
     shutil.copy(HERE / "session.js", modules)
     google = Path(status_pb2.__file__).parents[2]
-    with running_server(settings(tmp_path)) as server:
-        command = ["node", "session.js", server.address, str(ROOT / "proto"), str(google)]
+    authority = Authority()
+    tls = server_files(tmp_path, authority) if encrypted else None
+    trusted = [str(authority.write(tmp_path))] if encrypted else []
+    with running_server(settings(tmp_path, tls=tls)) as server:
+        command = ["node", "session.js", server.address, str(ROOT / "proto"), str(google), *trusted]
         done = subprocess.run(command, cwd=modules, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {

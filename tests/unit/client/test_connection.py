@@ -165,6 +165,18 @@ def test_a_connection_is_encrypted_with_the_given_certificates(
         server.stop()
 
 
+def test_a_certificate_without_its_key_and_a_file_that_is_no_certificate_are_refused_before_any_call(
+    certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    key, cert = certificate
+    with pytest.raises(ValueError, match="cert and key belong together"):
+        TlsOptions(ca=cert, key=key)
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate")
+    with pytest.raises(ValueError, match=r"text\.pem is no PEM file"):
+        GalleryClient("localhost:1", tls=TlsOptions(ca=text))
+
+
 def test_a_certificate_that_is_not_there_is_an_error_of_the_file_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         GalleryClient("localhost:1", tls=TlsOptions(ca=tmp_path / "none.pem"))

@@ -1,17 +1,22 @@
 // A session with the server from another language, with nothing of ours but the .proto files.
-// usage: node session.js ADDRESS PROTO_FOLDER GOOGLE_PROTO_FOLDER; prints one JSON document.
+// usage: node session.js ADDRESS PROTO_FOLDER GOOGLE_PROTO_FOLDER [AUTHORITY]; prints one JSON document.
+// AUTHORITY is a PEM file; with it the connection is encrypted.
 "use strict";
+const fs = require("node:fs");
 const grpc = require("@grpc/grpc-js");
 const loader = require("@grpc/proto-loader");
 
-const [address, protos, google] = process.argv.slice(2);
+const [address, protos, google, authority] = process.argv.slice(2);
+const credentials = authority
+  ? grpc.credentials.createSsl(fs.readFileSync(authority))
+  : grpc.credentials.createInsecure();
 const files = ["gallery_service", "enrollment_service", "identification_service", "recognizability_service"];
 const definition = loader.loadSync(
   files.map((name) => `ersgallery/v1/${name}.proto`),
   { includeDirs: [protos, google], keepCase: true, enums: String, longs: String, defaults: true },
 );
 const v1 = grpc.loadPackageDefinition(definition).ersgallery.v1;
-const open = (service) => new v1[service](address, grpc.credentials.createInsecure());
+const open = (service) => new v1[service](address, credentials);
 const call = (client, method, request) =>
   new Promise((resolve, reject) =>
     client[method](request, (error, response) => (error ? reject(error) : resolve(response))),

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from ersgallery_server import logs, service
 from ersgallery_server.cli import main
-from ersgallery_server.config import MIB, Settings
+from ersgallery_server.config import MIB, Settings, TlsFiles
 from ersgallery_server.service import StartError
 
 Run = Callable[..., Result]
@@ -106,6 +106,19 @@ def test_every_setting_can_be_given_in_the_environment(run: Run, asked: Asked, t
         assert getattr(asked.settings, key.lower()) == value
     assert asked.settings.max_message_bytes == 2 * MIB
     assert (asked.settings.image_limits.max_bytes, asked.settings.image_limits.max_pixels) == (3 * MIB, 4_000_000)
+
+
+def test_tls_is_on_with_a_certificate_and_its_key_and_not_with_half_of_them(run: Run, asked: Asked) -> None:
+    assert "far enough" in run("serve").output
+    assert (asked.settings.tls, asked.settings.protection) == (None, "not encrypted")
+    run("serve", config='[serve]\ntls_cert = "c.pem"\n', env={"ERSGALLERY_TLS_KEY": "k.pem"})
+    assert (asked.settings.tls, asked.settings.protection) == (TlsFiles(Path("c.pem"), Path("k.pem")), "TLS")
+    run("serve", "--tls-cert", "c.pem", "--tls-key", "k.pem", "--tls-client-ca", "a.pem")
+    assert asked.settings.protection == "mutual TLS"
+    for half in (["--tls-cert", "c.pem"], ["--tls-key", "k.pem"], ["--tls-client-ca", "a.pem"]):
+        refused = run("serve", *half)
+        assert refused.exit_code == 2
+        assert "TLS needs both --tls-cert and --tls-key" in refused.output
 
 
 def _prefixed(values: dict[str, str]) -> dict[str, str]:
