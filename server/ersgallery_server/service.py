@@ -167,6 +167,7 @@ class Service:
                 self._models,
                 self._store,
                 self._settings.metrics_galleries,
+                server.certificates,
             )
         )
 

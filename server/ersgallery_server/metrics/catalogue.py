@@ -48,6 +48,9 @@ def _histogram(name: str, meaning: str, *labels: str) -> Metric:
 BUILD = _gauge("build_info", "1; versions of the server and of what it runs on.", "version", "python", "faiss")
 READY = _gauge("ready", "1 while calls are served: galleries are loaded and no drain has begun.")
 START = _gauge("start_duration_seconds", "How long the start took until the server was ready.")
+CERTIFICATE_EXPIRY = _gauge(
+    "certificate_expiry_timestamp_seconds", "When the certificate that new connections are shown ends, in Unix time."
+)
 THREADS = _gauge("process_threads", "Threads of the process.")
 GALLERIES = _gauge("galleries", "Galleries that are served.")
 

@@ -18,6 +18,7 @@ from ersgallery_server.metrics.galleries import put_galleries
 from ersgallery_server.metrics.samples import Samples
 from ersgallery_server.store import Store
 from ersgallery_server.transport.activity import Activity
+from ersgallery_server.transport.certificates import Certificates
 from ersgallery_server.transport.readiness import Readiness
 
 
@@ -32,6 +33,7 @@ class Watched:
     models: Models
     store: Store
     most_galleries: int
+    certificates: Certificates | None = None
 
 
 class ServerCollector(Collector):
@@ -44,6 +46,8 @@ class ServerCollector(Collector):
         """Return all that there is to tell now."""
         samples = Samples()
         _put_process(samples, self._watched.readiness)
+        if (certificates := self._watched.certificates) is not None:
+            samples.put(m.CERTIFICATE_EXPIRY, certificates.expires_at.timestamp())
         _put_calls(samples, self._watched.calls, self._watched.activity)
         put_galleries(samples, self._watched.galleries.all(), self._watched.most_galleries)
         _put_store(samples, self._watched.store)

@@ -20,8 +20,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.support.certificates import Authority, server_files
+from tests.support.certificates import DAY, Authority, server_files
 from tests.support.clients import MakeClient
+from tests.support.scraping import scrape, value
 from tests.support.server import running_server, settings
 
 TRUSTED, STRANGER = Authority("trusted"), Authority("stranger")
@@ -192,6 +193,16 @@ def test_a_renewed_certificate_is_shown_to_new_connections_while_calls_go_on(fol
             for caller in callers:
                 caller.join()
         assert failures == []
+
+
+def test_the_end_of_the_certificate_is_a_metric(folder: Path) -> None:
+    files = server_files(folder / "told", TRUSTED)
+    with running_server(settings(folder / "told", tls=files, metrics_port=0)) as server:
+        for days in (20, 25):
+            renewed = TRUSTED.server(left=days * DAY)
+            renewed.write(files.cert.parent, "server")
+            ends = x509.load_pem_x509_certificate(renewed.cert).not_valid_after_utc
+            assert value(scrape(server), "ersgallery_certificate_expiry_timestamp_seconds") == ends.timestamp()
 
 
 def test_authorities_of_clients_are_read_again_too(folder: Path) -> None:

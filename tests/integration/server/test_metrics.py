@@ -24,6 +24,7 @@ NOT_IN_EVERY_SESSION = {
     *("ersgallery_ers_drift", "ersgallery_probes_below_gamma_expected"),  # need a catalogued profile
     *("ersgallery_snapshot_age", "ersgallery_snapshot_bytes"),  # need a snapshot
     "ersgallery_rpc_refused",
+    "ersgallery_certificate_expiry",  # needs TLS
 }
 
 
