@@ -1,7 +1,6 @@
 """Puts a server together: store, models, galleries, handlers, transport; starts it and drains it."""
 
 import datetime as dt
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -176,7 +175,7 @@ class Service:
         package = next((each for each in catalogue() if each.name == model), None)
         if package is None or not is_installed(package, settings.models_dir):
             return None
-        inference = Inference(settings.inference_device, settings.inference_threads or os.cpu_count() or 1)
+        inference = Inference(settings.inference_device, settings.inference_threads)
         log.info("loading model", model=model, device=settings.inference_device)
         return load_pipeline(package, settings.models_dir, inference, limits=settings.image_limits)
 

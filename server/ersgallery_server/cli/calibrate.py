@@ -224,9 +224,7 @@ def _material_of_images(request: _Request) -> "tuple[Material, dict[str, Any]]":
     )
     clean = opened["faces"].without(request.leave_out)
     require_people(clean, request.min_identities)
-    pipeline = load_pipeline(
-        package, request.models_dir, Inference(request.device, request.threads or os.cpu_count() or 1)
-    )
+    pipeline = load_pipeline(package, request.models_dir, Inference(request.device, request.threads or 0))
     sources = ImageSources(clean, opened.get("wild"), opened.get("ui_set"))
     with request.bar(f"embedding faces with {request.model}") as bar:
         material = embed_sources(sources, pipeline.embed_aligned, request.sampling_plan(), request.seed, bar)

@@ -1,7 +1,6 @@
 """What an evaluation begins with: faces embedded once and kept, or embeddings that are given."""
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -66,7 +65,7 @@ def embed_corpora(
     require_people(len(labelled.by_identity()), plan, making_profile=making_profile)
     people, views = draw_views(labelled, plan)
     key = repr((_FORMAT, asdict(plan), package.file(FileRole.RECOGNIZER).sha256))
-    inference = Inference(device, threads or os.cpu_count() or 1)
+    inference = Inference(device, threads or 0)
     pipeline = load_pipeline(package, models_dir, inference)
     settings = DetectorSettings(score_threshold=DETECTOR_THRESHOLD)
     detector = FaceDetector(read_model_file(package, FileRole.DETECTOR, models_dir), inference, settings)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from ersgallery_index.backends.workers import worker_count
 from ersgallery_index.errors import DeviceUnavailable
 from numpy.typing import NDArray
 
@@ -16,7 +17,10 @@ _ERRORS_ONLY = 3
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """Where and with how many threads models run; `device` is `cpu`, `cuda:N` or `auto`."""
+    """Where and with how many threads models run; `device` is `cpu`, `cuda:N` or `auto`.
+
+    0 threads are as many as there are cores that this process may use.
+    """
 
     device: str = "cpu"
     intra_op_threads: int = 1
@@ -40,7 +44,7 @@ class Session:
 
 def _options(inference: Inference) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = inference.intra_op_threads
+    options.intra_op_num_threads = inference.intra_op_threads or worker_count()
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     # Spinning threads of several sessions would starve the index thread of the same machine.

@@ -101,7 +101,7 @@ def _require_fitting(header: Header, since: GallerySince) -> None:
             f"is ahead of the database: revision {header.revision}, there {since.gallery.revision}; was it restored?"
         )
     if not since.is_complete or since.mark is None:
-        raise SnapshotRefused("cannot be caught up: the log of changes does not reach back to it")
+        raise SnapshotRefused("is older than the log of changes reaches back, so it cannot be caught up")
     if since.mark != header.mark:
         raise SnapshotRefused("is of another history of this gallery")
 
