@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := .venv-stubs/bin
 CODE := index server client tests proto/generate.py
-EXTRAS ?= server,cpu,postgres,calibration,demo,dev
+EXTRAS ?= server,cpu,postgres,calibration,demo,tracing,dev
 
 .PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu clean
 

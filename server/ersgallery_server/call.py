@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ersgallery_server.errors import Cancelled, DeadlineExceeded
 
@@ -47,13 +47,22 @@ class Cancellation:
                 self._waited = None
 
 
+class Trace(Protocol):
+    """Takes down what a call waited for."""
+
+    def add(self, name: str, begun_s: float, ended_s: float, /, **attributes: str | int) -> None:
+        """Add what lasted from one moment to another, as of time.monotonic(); any thread may."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What one call brought with it: one thread serves it.
 
     deadline_s: on the monotonic clock, None for none. metadata: the (key, value) pairs that the caller sent along, keys
     in lower case. peer: the caller's address. peer_name: the name in the certificate that the caller's connection
-    showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's.
+    showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's. trace: takes
+    down what the call waits for, where somebody wants to know.
     """
 
     deadline_s: float | None = None
@@ -62,6 +71,7 @@ class Call:
     peer: str = ""
     peer_name: str = ""
     caller: str = ""
+    trace: Trace | None = None
 
     def wait(self, future: "Future[T]") -> T:
         """Return the future's result; where the caller goes away or the deadline passes first, drop what has not begun.

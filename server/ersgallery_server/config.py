@@ -31,7 +31,8 @@ class Settings:
     database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
     run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). Without tls
     nothing is encrypted. rows_on_disk keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None
-    serves no metrics, in which so many metrics_galleries have a label of their own.
+    serves no metrics, in which so many metrics_galleries have a label of their own. traces: where an OTLP collector
+    takes spans; None makes none.
     """
 
     data_dir: Path
@@ -58,6 +59,7 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
     metrics_galleries: int = 100
+    traces: str | None = None
     log_format: str = "console"
     log_level: str = "info"
 

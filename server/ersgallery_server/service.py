@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 from ersgallery_index import parse_device
@@ -42,6 +42,9 @@ from ersgallery_server.store import Forgetter, Retention, Store, WriteTransactio
 from ersgallery_server.transport.methods import Layer
 from ersgallery_server.transport.server import GrpcServer
 from ersgallery_server.values import GalleryRecord, ProfileVersion
+
+if TYPE_CHECKING:  # OpenTelemetry is an extra
+    from ersgallery_server.tracing import Tracing
 
 PAGE_ROWS = 1000
 
@@ -91,6 +94,9 @@ class Service:
             opened.callback(lambda: self._galleries.close(self._drained_by_s))
             self._operations = Operations()
             self._calls = CallFigures()
+            self._tracing = _tracing(settings)
+            if self._tracing is not None:
+                opened.callback(self._tracing.close)
             self._server = GrpcServer(settings, self._handlers(), self._layers(), self._store.ping)
             opened.callback(self._server.close)
             self._metrics: MetricsEndpoint | None = None
@@ -153,7 +159,7 @@ class Service:
 
     def _layers(self) -> list[Layer]:
         """Return what is done around every call, the outermost first."""
-        return [self._calls]
+        return [self._calls] if self._tracing is None else [self._tracing, self._calls]
 
     def _registry(self) -> CollectorRegistry:
         server = self._server
@@ -184,6 +190,16 @@ def _index_place(settings: Settings) -> IndexPlace:
     """Return where indexes are to be; raises DeviceUnavailable for a device that is not there."""
     folder = settings.data_dir if settings.rows_on_disk else None
     return IndexPlace(str(parse_device(settings.device)), folder)
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if settings.traces is None:
+        return None
+    try:
+        from ersgallery_server.tracing import Tracing
+    except ImportError:
+        raise StartError("--traces needs OpenTelemetry: pip install 'ersgallery[tracing]'") from None
+    return Tracing(settings.traces)
 
 
 def _lock(data_dir: Path) -> FileLock:

@@ -130,6 +130,13 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     type=click.IntRange(0, 10_000),
     help="So many galleries have a label of their own in metrics; the rest are counted together as `other`.",
 )
+@click.option(
+    "--traces",
+    metavar="URL",
+    envvar=["ERSGALLERY_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT"],
+    help="Send OpenTelemetry spans to the OTLP collector at this address (gRPC, http://localhost:4317); needs the "
+    "extra `tracing`. Sampling, headers and certificates as OTEL_... variables say. [default: no traces]",
+)
 @click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."

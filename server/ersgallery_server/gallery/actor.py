@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from ersgallery_server.call import Trace
 from ersgallery_server.errors import DeadlineExceeded, IndexBehind, ShuttingDown
 from ersgallery_server.gallery.ers_drift import ErsDrift
 from ersgallery_server.gallery.overrides import PolicyOverrides
@@ -42,6 +43,7 @@ class SearchJob:
     overrides: PolicyOverrides
     deadline_s: float | None
     answer: Future[SearchAnswer] = field(default_factory=Future)
+    trace: Trace | None = None
     queued_s: float = field(default_factory=time.monotonic)
 
 
@@ -82,10 +84,14 @@ class IndexActor:
         return self._state
 
     def search(
-        self, probes: ProbeSet | RawProbes, overrides: PolicyOverrides, deadline_s: float | None = None
+        self,
+        probes: ProbeSet | RawProbes,
+        overrides: PolicyOverrides,
+        deadline_s: float | None = None,
+        trace: Trace | None = None,
     ) -> Future[SearchAnswer]:
         """Queue a search; raises Overloaded at the limit."""
-        job = SearchJob(probes, overrides, deadline_s)
+        job = SearchJob(probes, overrides, deadline_s, trace=trace)
         self._queue.offer(job)
         return job.answer
 
@@ -163,7 +169,7 @@ class IndexActor:
             self._search_in_parts(jobs[0])
             return
         try:
-            answers = self._answer([(job.probes, job.overrides) for job in jobs])
+            answers = self._answer([(job.probes, job.overrides) for job in jobs], [job.trace for job in jobs])
         except Exception as error:  # noqa: BLE001 - as above
             self._search_failed(jobs, error)
             return
@@ -180,7 +186,7 @@ class IndexActor:
         try:
             while start < len(job.probes):
                 part = part_of(job.probes, start, rows)
-                answers += self._answer([(part, job.overrides)])
+                answers += self._answer([(part, job.overrides)], [job.trace])
                 start += len(part)
                 if start < len(job.probes):
                     rows = max(1, self._state.index.batch_rows // (4 if self._answer_between() else 1))
@@ -209,11 +215,17 @@ class IndexActor:
         self._search([job for job in jobs if isinstance(job, SearchJob) and self._begin(job)])
         return bool(jobs)
 
-    def _answer(self, jobs: Sequence[tuple[ProbeSet | RawProbes, PolicyOverrides]]) -> list[SearchAnswer]:
+    def _answer(
+        self, jobs: Sequence[tuple[ProbeSet | RawProbes, PolicyOverrides]], traces: Sequence[Trace | None]
+    ) -> list[SearchAnswer]:
         begun_s = time.monotonic()
         answers = answer_batch(self._state, jobs)
-        seconds = time.monotonic() - begun_s
-        self.figures.searched(answers[0].together, self._state.record.profile, seconds)
+        ended_s = time.monotonic()
+        together, record = answers[0].together, self._state.record
+        self.figures.searched(together, record.profile, ended_s - begun_s)
+        for trace in traces:
+            if trace is not None:
+                trace.add("search", begun_s, ended_s, gallery=record.gallery_id, batch_probes=len(together))
         return answers
 
     def _begin(self, job: SearchJob) -> bool:
@@ -221,7 +233,10 @@ class IndexActor:
         if not job.answer.set_running_or_notify_cancel():
             self.figures.dropped.add(CANCELLED)
             return False
-        self.figures.waits.add(time.monotonic() - job.queued_s)
+        begun_s = time.monotonic()
+        self.figures.waits.add(begun_s - job.queued_s)
+        if job.trace is not None:
+            job.trace.add("search queue", job.queued_s, begun_s)
         try:
             _require_time(job)
         except DeadlineExceeded as error:

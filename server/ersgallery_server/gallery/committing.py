@@ -1,8 +1,9 @@
 """Changes that were begun: on their way into the store and the index, while others are prepared."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ersgallery_server.call import Call
@@ -18,12 +19,17 @@ class Committing(Generic[T]):
 
     stored: "Future[T]"
     following: "tuple[Future[None], ...]"
+    begun_s: float = field(default_factory=time.monotonic)
 
     def finish(self, call: Call) -> T:
         """Return what the store gave once all that follows has been done."""
         stored = call.wait(self.stored)
+        stored_s = time.monotonic()
         for follower in self.following:
             follower.result()
+        if call.trace is not None:
+            call.trace.add("commit", self.begun_s, stored_s)
+            call.trace.add("index change", stored_s, time.monotonic())
         return stored
 
 

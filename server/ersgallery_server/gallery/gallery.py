@@ -111,7 +111,7 @@ class Gallery:
         self, probes: ProbeSet | RawProbes, overrides: PolicyOverrides, call: Call
     ) -> "Future[SearchAnswer]":
         """Queue a search that the call will wait for; raises Overloaded at the limit."""
-        return self._actor.search(probes, overrides, call.deadline_s)
+        return self._actor.search(probes, overrides, call.deadline_s, call.trace)
 
     def ask(self, work: Callable[[GalleryState], T], call: Call) -> T:
         """Read something on the owner's thread, between two batches; it should be as short as a batch."""

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from ersgallery_server.call import Trace
 from ersgallery_server.faces import AcquiredFace, AcquisitionFailure, FacePipeline
 from ersgallery_server.tallies import SIZES, Spread, Tally
 from ersgallery_server.values import SeveralFaces
@@ -25,6 +26,7 @@ class ImageJob:
     images: tuple[bytes, ...] = field(repr=False)
     several: SeveralFaces
     answer: Future[list[Acquisition]] = field(default_factory=Future)
+    trace: Trace | None = None
     queued_s: float = field(default_factory=time.monotonic)
 
 
@@ -61,9 +63,11 @@ class InferenceWorker:
         self._thread = threading.Thread(target=self._run, name=f"model-{model}", daemon=True)
         self._thread.start()
 
-    def acquire(self, images: tuple[bytes, ...], several: SeveralFaces) -> Future[list[Acquisition]]:
+    def acquire(
+        self, images: tuple[bytes, ...], several: SeveralFaces, trace: Trace | None = None
+    ) -> Future[list[Acquisition]]:
         """Queue photographs; the answer has one entry per photograph. Raises Overloaded at the limit."""
-        job = ImageJob(images, several)
+        job = ImageJob(images, several, trace=trace)
         self._queue.offer(job)
         return job.answer
 
@@ -80,7 +84,10 @@ class InferenceWorker:
         if not job.answer.set_running_or_notify_cancel():
             self.figures.cancelled += 1
             return False
-        self.figures.waits.add(time.monotonic() - job.queued_s)
+        begun_s = time.monotonic()
+        self.figures.waits.add(begun_s - job.queued_s)
+        if job.trace is not None:
+            job.trace.add("model queue", job.queued_s, begun_s)
         return True
 
     def _embed(self, jobs: Sequence[ImageJob]) -> None:
@@ -92,9 +99,12 @@ class InferenceWorker:
         except Exception as error:  # noqa: BLE001 - the waiting callers get it, the worker lives on
             self._failed(jobs, error)
             return
-        self.figures.embedded(faces, time.monotonic() - begun_s)
+        ended_s = time.monotonic()
+        self.figures.embedded(faces, ended_s - begun_s)
         start = 0
         for job in jobs:
+            if job.trace is not None:
+                job.trace.add("embed", begun_s, ended_s, batch_images=len(faces))
             job.answer.set_result(faces[start : start + len(job.images)])
             start += len(job.images)
 
