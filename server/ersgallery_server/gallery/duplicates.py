@@ -4,18 +4,21 @@ Only recognizable faces are compared, on both sides: with ERS at or above gamma 
 faces resemble each other, so that a blurred stranger would be a duplicate of every blurred enrolment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from ersgallery_index import Policy
-from ersgallery_index.interface import FloatRows
+from ersgallery_index.interface import By, FloatRows
 from ersgallery_index.sums import row_dots
 from numpy.typing import NDArray
 
-from ersgallery_server.gallery.overrides import PolicyOverrides
-from ersgallery_server.gallery.search import SearchAnswer
+from ersgallery_server.gallery.state import GalleryState
 from ersgallery_server.values import DuplicateCheck, GalleryRecord
+
+BLOCK_ROWS = 64
+"""Faces that are searched at once; whoever searches meanwhile waits so long."""
 
 _DOUBTFUL = 1e-9
 """So near to the threshold the order in which a product was added up could decide."""
@@ -48,11 +51,6 @@ class DuplicateRules:
         gate = recognizable_gate(settings.policy(record.profile.profile))
         return cls(record.gallery_id, gate, threshold, settings.duplicate_check is DuplicateCheck.REFUSE)
 
-    @property
-    def search(self) -> PolicyOverrides:
-        """Return how the enrolled faces are searched: two subjects, for one of them may be the face's own."""
-        return PolicyOverrides(gamma=self.gate, gamma_gallery=self.gate, max_candidates=2)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OfferedFaces:
@@ -72,15 +70,34 @@ def recognizable_gate(policy: Policy) -> float:
     return max(policy.gamma, policy.gamma_gallery)
 
 
-def rivals_of(answer: SearchAnswer, subject_ids: Sequence[str]) -> list[Duplicate | None]:
-    """Return the best other subject of each probe of an answer; subject_ids: whom each is to be enrolled as."""
-    hits = answer.identifications.hits
+def nearest_others(
+    state: GalleryState, vectors: FloatRows, subject_ids: Sequence[str], gate: float
+) -> list[Duplicate | None]:
+    """Return the best other subject of each derived row; subject_ids: whom each is to be enrolled as."""
+    hits = state.index.search(vectors, np.full(len(vectors), gate), 2, By.SUBJECT)
     found: list[Duplicate | None] = []
     for row, own in enumerate(subject_ids):
         places = range(int(hits.offsets[row]), int(hits.offsets[row + 1]))
-        others = ((answer.subject_ids[int(hits.subject_ids[i])], float(hits.scores[i])) for i in places)
+        others = ((state.subject_ids[int(hits.subject_ids[i])], float(hits.scores[i])) for i in places)
         found.append(next((Duplicate(other, score) for other, score in others if other != own), None))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Compares the faces of an enrolment with the other subjects; ask: does a block of it on the owner's thread."""
+
+    rules: DuplicateRules
+    ask: Callable[[Callable[[GalleryState], list[Duplicate | None]]], list[Duplicate | None]]
+
+    def rivals(self, vectors: FloatRows, subject_ids: Sequence[str]) -> list[Duplicate | None]:
+        """Return the best other subject of each derived row (n, d), in blocks, between which others are answered."""
+        found: list[Duplicate | None] = []
+        for start in range(0, len(vectors), BLOCK_ROWS):
+            some = slice(start, start + BLOCK_ROWS)
+            block = partial(nearest_others, vectors=vectors[some], subject_ids=subject_ids[some], gate=self.rules.gate)
+            found += self.ask(block)
+        return found
 
 
 def find_duplicates(faces: OfferedFaces, rules: DuplicateRules) -> dict[int, Duplicate]:

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from ersgallery_server.errors import DuplicateSubject, ModelMismatch, NotAcquired, ServiceError
 from ersgallery_server.gallery.acquisition import AcquiredFaces
 from ersgallery_server.gallery.duplicates import (
+    Comparison,
     Duplicate,
-    DuplicateRules,
     OfferedFaces,
     find_duplicates,
-    rivals_of,
 )
 from ersgallery_server.gallery.inputs import Member
-from ersgallery_server.gallery.search import SearchAnswer
 from ersgallery_server.store import Enrolled
 from ersgallery_server.values import AcquisitionCounts, FaceBox, GallerySettings, LowErs, Metadata, NewFaces
 
@@ -106,9 +104,8 @@ class EnrollmentReport:
 class EnrollmentPlan:
     """Decides the items of a batch before the store is asked, and reports them after it answered.
 
-    acquired: the faces of all items, one after the other; an item that is an error has none. compared: how they are
-    compared with the other subjects, and what a search by these rules answered to their embeddings (None: there is
-    none); None where they are not.
+    acquired: the faces of all items, one after the other; an item that is an error has none. comparison: with the other
+    subjects, which is made at once; None where there is none.
     """
 
     def __init__(
@@ -118,7 +115,7 @@ class EnrollmentPlan:
         derivation: Derivation,
         settings: GallerySettings,
         gate: float,
-        compared: tuple[DuplicateRules, SearchAnswer | None] | None = None,
+        comparison: Comparison | None = None,
     ) -> None:
         self._items = items
         self._acquired = acquired
@@ -130,7 +127,7 @@ class EnrollmentPlan:
         self._errors = _errors(items, acquired, self._item_of)
         self._derived = derivation.derive(acquired.units)
         self._low = self._derived.ers < gate
-        self._duplicates = {} if compared is None else self._find_duplicates(*compared)
+        self._duplicates = {} if comparison is None else self._find_duplicates(comparison)
         kept = ~self._low if settings.low_ers is LowErs.REJECT else np.ones(len(self._low), np.bool_)
         kept &= ~np.isin(self._item_of[acquired.usable], list(self._errors))
         self._kept: Rows = np.flatnonzero(kept)
@@ -175,24 +172,16 @@ class EnrollmentPlan:
             duplicates=self._duplicates,
         )
 
-    def _find_duplicates(self, rules: DuplicateRules, answer: SearchAnswer | None) -> dict[int, Duplicate]:
+    def _find_duplicates(self, comparison: Comparison) -> dict[int, Duplicate]:
         """Return the items that are duplicates; where they are refused, they become errors."""
-        if answer is None:
-            return {}
+        rules = comparison.rules
         item_of = self._item_of[self._acquired.usable]
         offered = self._derived.usable & (self._derived.ers >= rules.gate) & ~np.isin(item_of, list(self._errors))
         items = item_of[offered].tolist()
-        subject_ids = [item.subject_id if isinstance(item, EnrollmentItem) else "" for item in self._items]
-        rivals = rivals_of(answer, [subject_ids[item] for item in item_of.tolist()])
-        found = find_duplicates(
-            OfferedFaces(
-                items,
-                [subject_ids[item] for item in items],
-                self._derived.vectors[offered],
-                [rivals[row] for row in np.flatnonzero(offered).tolist()],
-            ),
-            rules,
-        )
+        subject_ids = [item.subject_id for i in items if isinstance(item := self._items[i], EnrollmentItem)]
+        vectors = self._derived.vectors[offered]
+        rivals = comparison.rivals(vectors, subject_ids)
+        found = find_duplicates(OfferedFaces(items, subject_ids, vectors, rivals), rules)
         if not rules.refuse:
             return found
         for item, other in found.items():

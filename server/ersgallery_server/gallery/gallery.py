@@ -16,7 +16,7 @@ from ersgallery_server.gallery.acquisition import Acquired, Acquirer, count_acqu
 from ersgallery_server.gallery.actor import IndexActor
 from ersgallery_server.gallery.batches import EnrollmentBatch, index_enrolled
 from ersgallery_server.gallery.committing import BegunEnrollment, Committing
-from ersgallery_server.gallery.duplicates import DuplicateRules
+from ersgallery_server.gallery.duplicates import Comparison, DuplicateRules
 from ersgallery_server.gallery.enrollment import EnrollmentItem, EnrollmentPlan, EnrollmentReport, ItemError
 from ersgallery_server.gallery.inputs import EmbeddingInput, ImageInput
 from ersgallery_server.gallery.origins import same_vectors
@@ -193,34 +193,36 @@ class Gallery:
                 if now.record.version == state.record.version:
                     raise IndexBehind.before_commit(state.record.gallery_id) from None
                 return self._begin_batch(batch, call).finish()
-            if isinstance(done, Replay):
-                return self._repeat(done, call)
-            report = plan.report(done)
-            self._actor.figures.enrolled_all(report)
-            return report
+            return self._outcome(plan, done, call)
 
         return BegunEnrollment(finish, committing.stored)
+
+    def _outcome(self, plan: EnrollmentPlan, done: Enrolled | Replay, call: Call) -> EnrollmentReport | Replay:
+        if isinstance(done, Replay):
+            return self._repeat(done, call)
+        report = plan.report(done)
+        self._actor.figures.enrolled_all(report)
+        return report
 
     def _compare_and_store(self, batch: EnrollmentBatch, call: Call) -> EnrollmentReport | Replay:
         """Compare a batch with the other subjects and store it before anything else comes; again where something did.
 
         One batch at a time: another that was compared meanwhile would have to be compared again after this one.
         """
-        units = batch.acquired.units
         with call.holding(self._comparing):
             state = self.state
             while (rules := DuplicateRules.of(state.record)) is not None:
                 if state.behind_since is not None:
                     raise IndexBehind.before_commit(state.record.gallery_id)
-                answer = self.search(ProbeSet(units), rules.search, call) if len(units) else None
-                # The answer may be newer than `state`; the store sees to it that nothing but deletions came between.
-                plan, committing = self._store_batch(batch, state, (rules, answer))
+                # It may be compared with something newer than `state`: the store lets only deletions come between.
+                comparison = Comparison(rules, lambda work: self.ask(work, call))
+                plan, committing = self._store_batch(batch, state, comparison)
                 try:
                     done = committing.finish(call)
                 except (ProfileChanged, GalleryMoved):
                     pass
                 else:
-                    return self._repeat(done, call) if isinstance(done, Replay) else plan.report(done)
+                    return self._outcome(plan, done, call)
                 state, before = self._owners_state(call), state
                 if state.record.revision == before.record.revision:
                     raise IndexBehind.before_commit(state.record.gallery_id)
@@ -230,7 +232,7 @@ class Gallery:
         self,
         batch: EnrollmentBatch,
         state: GalleryState,
-        compared: tuple[DuplicateRules, SearchAnswer | None] | None = None,
+        comparison: Comparison | None = None,
     ) -> tuple[EnrollmentPlan, Committing[Enrolled | Replay]]:
         """Score a batch as the gallery is in `state` and begin to store it.
 
@@ -238,14 +240,7 @@ class Gallery:
         stored, where the index has no room.
         """
         gate = state.policy.gamma_gallery
-        plan = EnrollmentPlan(
-            batch.items,
-            batch.acquired,
-            state.derivation,
-            state.record.settings,
-            gate,
-            compared,
-        )
+        plan = EnrollmentPlan(batch.items, batch.acquired, state.derivation, state.record.settings, gate, comparison)
         state.index.require_room(len(plan.faces))  # before the commit: a face that is stored must be searchable
         return plan, self._begin_commit(
             lambda transaction: transaction.enroll(
@@ -257,7 +252,7 @@ class Gallery:
                 request=batch.request,
                 respond=lambda enrolled: batch.encode(plan.report(enrolled)),
                 pool=self._templates.pool,
-                compared_at=None if compared is None else state.record.revision,
+                compared_at=None if comparison is None else state.record.revision,
             ),
             lambda done: done.revision,
             lambda state, done: state if isinstance(done, Replay) else index_enrolled(state, plan, done),
