@@ -47,6 +47,7 @@ class Settings:
     unary_threads: int = 64
     max_waiting_calls: int = 1024
     max_streams: int = 16
+    max_connections: int = 1024
     max_message_bytes: int = 64 * MIB
     max_waiting_searches: int = 1024
     max_waiting_images: int = 256

@@ -78,6 +78,7 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     "--max-waiting-calls", default=1024, type=click.IntRange(1, 1_000_000), help="Calls that wait for one of them."
 )
 @click.option("--max-streams", default=16, type=click.IntRange(1, 1024), help="Streams open at a time.")
+@click.option("--max-connections", default=1024, type=click.IntRange(1, 1_000_000), help="Connections open at a time.")
 @click.option("--max-message-mib", default=64, type=click.IntRange(1, 1024), help="Largest message, both ways.")
 @click.option(
     "--max-waiting-searches", default=1024, type=click.IntRange(1, 1_000_000), help="Queue of each gallery, in calls."

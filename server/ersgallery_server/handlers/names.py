@@ -81,16 +81,23 @@ def parse_profile(field: str, name: str) -> tuple[str, int | None]:
     return profile_id, int(version) if at else None
 
 
-_RULES = {"{gallery}": GALLERY_ID, "{subject}": SUBJECT_ID, "{face}": FACE_ID, "{profile}": re.compile(r"[^/]+")}
+_RULES = {
+    "{gallery}": (GALLERY_ID, GALLERY_RULE),
+    "{subject}": (SUBJECT_ID, SUBJECT_RULE),
+    "{face}": (FACE_ID, "must be 1 to 18 digits"),
+    "{profile}": (re.compile(r"[^/]+"), GALLERY_RULE),
+}
 
 
 def _parse(field: str, name: str, form: str) -> list[str]:
     """Return the parts of a name that its form has in braces."""
     parts, wanted = unicodedata.normalize("NFC", name).split("/"), form.split("/")
-    fits = len(parts) == len(wanted) and all(
-        _RULES[want].fullmatch(part) if want in _RULES else part == want
-        for part, want in zip(parts, wanted, strict=True)
-    )
-    if not fits:
+    pairs = list(zip(wanted, parts, strict=False))
+    if len(parts) != len(wanted) or any(part != want for want, part in pairs if want not in _RULES):
         raise InvalidRequest.field(field, f"must be {form}")
-    return [part for part, want in zip(parts, wanted, strict=True) if want in _RULES]
+    given = [(want, part) for want, part in pairs if want in _RULES]
+    for want, part in given:
+        pattern, rule = _RULES[want]
+        if not pattern.fullmatch(part):
+            raise InvalidRequest.field(field, f"must be {form}; {want} {rule}")
+    return [part for _, part in given]

@@ -17,6 +17,11 @@ from ersgallery_server.transport.readiness import Readiness
 SENDING_S = 0.5
 """What the last answers are given to leave the process."""
 
+MAX_METADATA_BYTES = 16 * 1024
+HANDSHAKE_MS = 20_000
+LONGEST_IDLE_MS = 30 * 60_000
+LONGEST_AGE_MS = 60 * 60_000
+
 NAMES = tuple(service.full_name for service in SERVICES)
 
 _HEALTH = ThreadPoolExecutor(2, thread_name_prefix="rpc-health")
@@ -135,9 +140,26 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_concurrent_streams", _most_calls_of_a_connection(settings)),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+        ("grpc.max_connection_idle_ms", LONGEST_IDLE_MS),
+        # Calls under way are finished; a new connection is shown a new certificate and shows its own again.
+        ("grpc.max_connection_age_ms", LONGEST_AGE_MS),
         # Two servers on one port would share calls between two truths.
         ("grpc.so_reuseport", 0),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 2),
     ]
+
+
+def _most_calls_of_a_connection(settings: Settings) -> int:
+    """Return what one connection may have open: more than the server takes, so that it is refused and not kept waiting.
+
+    A client holds further calls back by itself; without this bound a connection could open two thousand million.
+    """
+    return 2 * (settings.unary_threads + settings.max_streams + settings.max_waiting_calls)
