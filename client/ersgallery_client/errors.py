@@ -37,6 +37,7 @@
      |   +- NotReady                    the server still loads its galleries
      |   +- ShuttingDown
      |   +- StoreUnavailable
+     |   +- NotOwner                    another server has taken over the database
      |   +- ResourceExhausted
      |       +- Overloaded
      |       +- TooManyStreams
@@ -242,6 +243,10 @@ class ShuttingDown(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """The server's database does not answer, or its disk is full; nothing was half-written."""
+
+
+class NotOwner(Unavailable):
+    """Another server has taken over this server's database; this one answers nothing more."""
 
 
 class ResourceExhausted(Unavailable):

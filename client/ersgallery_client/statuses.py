@@ -51,6 +51,7 @@ BY_REASON: Final[Mapping[str, type[GalleryError]]] = MappingProxyType(
         "NOT_READY": errors.NotReady,
         "SHUTTING_DOWN": errors.ShuttingDown,
         "STORE_UNAVAILABLE": errors.StoreUnavailable,
+        "NOT_OWNER": errors.NotOwner,
         "INTERNAL": errors.ServerFault,
         "INDEX_BEHIND": errors.IndexBehind,
         "CANCELLED": errors.Cancelled,

@@ -32,7 +32,8 @@ class Settings:
     run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). Without tls
     nothing is encrypted. rows_on_disk keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None
     serves no metrics, in which so many metrics_galleries have a label of their own. traces: where an OTLP collector
-    takes spans; None makes none.
+    takes spans; None makes none. lease_s: after so long without a sign of life another server may take over a
+    PostgreSQL database.
     """
 
     data_dir: Path
@@ -53,6 +54,7 @@ class Settings:
     max_waiting_images: int = 256
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     drain_timeout_s: float = 30.0
+    lease_s: float = 15.0
     snapshot_changed_faces: int = 10_000
     rows_on_disk: bool = False
     request_ids_kept_days: float = 7.0

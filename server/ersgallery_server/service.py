@@ -38,8 +38,9 @@ from ersgallery_server.models.profile_file import ProfileFile, catalogued_profil
 from ersgallery_server.operations import Operations
 from ersgallery_server.profiles import profile_digest
 from ersgallery_server.snapshots import SnapshotFolder
-from ersgallery_server.store import Forgetter, Retention, Store, WriteTransaction
+from ersgallery_server.store import Applicant, Forgetter, Retention, Store, WriteTransaction
 from ersgallery_server.transport.methods import Layer
+from ersgallery_server.transport.owners import OwnersOnly
 from ersgallery_server.transport.server import GrpcServer
 from ersgallery_server.values import GalleryRecord, ProfileVersion
 
@@ -76,8 +77,10 @@ class Service:
         begun_s = time.monotonic()
         with ExitStack() as opened:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
-            opened.callback(_lock(settings.data_dir).release)
-            self._store = opened.enter_context(Store.open(settings.store_url))
+            lock = _lock(settings.data_dir)
+            opened.callback(lock.release)
+            applicant = Applicant.of(Path(lock.lock_file), settings.lease_s)
+            self._store = opened.enter_context(Store.open(settings.store_url, applicant=applicant))
             _add_catalogued_profiles(self._store)
             self._models = Models(self._open_pipeline, max_waiting_images=settings.max_waiting_images)
             opened.callback(self._models.close)
@@ -127,6 +130,8 @@ class Service:
         log.info(
             "serving", address=self.address, protection=self._settings.protection, data_dir=str(self._settings.data_dir)
         )
+        if self._store.ownership is not None:
+            self._store.ownership.on_loss(self._server.readiness.lose)
         return self
 
     def __exit__(
@@ -159,7 +164,9 @@ class Service:
 
     def _layers(self) -> list[Layer]:
         """Return what is done around every call, the outermost first."""
-        return [self._calls] if self._tracing is None else [self._tracing, self._calls]
+        owners = [] if self._store.ownership is None else [OwnersOnly(self._store.ownership)]
+        tracing = [] if self._tracing is None else [self._tracing]
+        return [*tracing, self._calls, *owners]
 
     def _registry(self) -> CollectorRegistry:
         server = self._server

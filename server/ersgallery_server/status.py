@@ -50,6 +50,7 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     errors.NotReady: (Code.UNAVAILABLE, "NOT_READY"),
     errors.ShuttingDown: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
     stored.StoreClosed: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
+    stored.NotOwner: (Code.UNAVAILABLE, "NOT_OWNER"),
     stored.StoreUnavailable: (Code.UNAVAILABLE, "STORE_UNAVAILABLE"),
     errors.Cancelled: (Code.CANCELLED, "CANCELLED"),
     errors.OperationNotFound: (Code.NOT_FOUND, "OPERATION_NOT_FOUND"),
@@ -81,6 +82,7 @@ HANDLED_INSIDE: frozenset[type[Exception]] = frozenset(
         stored.UrlUnsupported,
         stored.SchemaUnknown,
         stored.SchemaOutdated,
+        stored.DatabaseOwned,
     }
 )
 """Errors that never reach a caller: retried by the gallery, or raised before the server serves."""

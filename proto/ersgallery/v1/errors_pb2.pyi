@@ -96,6 +96,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """ALREADY_EXISTS, only for one item of an enrolment: the gallery's duplicate_check refuses a face that is similar to another
     subject, which the metadata's `subject` names.
     """
+    ERROR_REASON_NOT_OWNER: _ErrorReason.ValueType  # 40
+    """UNAVAILABLE: another server has become the owner of this server's database; this one answers nothing more, ask the other."""
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 26
     """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 
@@ -182,6 +184,8 @@ ERROR_REASON_DUPLICATE_SUBJECT: ErrorReason.ValueType  # 39
 """ALREADY_EXISTS, only for one item of an enrolment: the gallery's duplicate_check refuses a face that is similar to another
 subject, which the metadata's `subject` names.
 """
+ERROR_REASON_NOT_OWNER: ErrorReason.ValueType  # 40
+"""UNAVAILABLE: another server has become the owner of this server's database; this one answers nothing more, ask the other."""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 26
 """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 global___ErrorReason = ErrorReason

@@ -96,6 +96,13 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     help="Wait for accepted calls at the end.",
 )
 @click.option(
+    "--lease-s",
+    default=15.0,
+    type=click.FloatRange(1, 3600),
+    callback=_require_number,
+    help="Another server may take over the PostgreSQL database of one that gave no sign of life for so long.",
+)
+@click.option(
     "--snapshot-changed-faces",
     default=10_000,
     type=click.IntRange(0, 1_000_000_000),

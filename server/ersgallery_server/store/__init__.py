@@ -2,10 +2,14 @@
 
 from ersgallery_server.store.catching_up import GallerySince
 from ersgallery_server.store.errors import (
+    DatabaseDamaged,
+    DatabaseOwned,
+    DiskFull,
     FaceNotFound,
     GalleryExists,
     GalleryMoved,
     GalleryNotFound,
+    NotOwner,
     PageKeyInvalid,
     ProfileChanged,
     ProfileNotFound,
@@ -43,14 +47,19 @@ from ersgallery_server.store.outcomes import (
     SubjectChanges,
     TemplateRecipe,
 )
+from ersgallery_server.store.ownership import Applicant, Ownership
 from ersgallery_server.store.store import Store, StoreLimits, migrate_database
 from ersgallery_server.store.transaction import WriteTransaction
 
 __all__ = [
+    "Applicant",
     "Change",
     "ChangeKind",
+    "DatabaseDamaged",
+    "DatabaseOwned",
     "DeletedFace",
     "DeletedSubject",
+    "DiskFull",
     "Enrolled",
     "FaceNotFound",
     "Forgetter",
@@ -66,6 +75,8 @@ __all__ = [
     "LowErsSubject",
     "LowErsSubjects",
     "MemberSums",
+    "NotOwner",
+    "Ownership",
     "PageKeyInvalid",
     "PooledSubjects",
     "ProfileChanged",

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalEr
 from sqlalchemy.exc import DatabaseError as AnyDatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ersgallery_server.store.errors import UrlUnsupported
+from ersgallery_server.store.errors import DatabaseDamaged, DiskFull, StoreUnavailable, UrlUnsupported
 
 SQLITE_PAGE_BYTES = 16384
 """Seven rows of 512 dimensions to a page instead of one: three times faster and half the size of SQLite's 4096."""
@@ -24,15 +24,23 @@ SQLITE_CACHE_KIB = 32 * 1024
 SQLITE_LOG_PAGES = 4096
 """The log is moved into the database when it has 64 MiB, four times as seldom as usual, for that waits for the disk."""
 
+IDLE_TRANSACTION_S = 30
+"""PostgreSQL ends a transaction in which the writer does nothing for so long; a chunk of scores takes far less."""
+
 _WAL_RETRY_S = 0.02
+_POSTGRES_DISK_FULL = "53100"
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Both engines of one database. Transactions of `writing` take SQLite's write lock as they begin."""
+    """The engines of one database. Transactions of `writing` take SQLite's write lock as they begin.
+
+    owning: one connection apart, so that no load keeps a lease from being renewed.
+    """
 
     reading: Engine
     writing: Engine
+    owning: Engine
 
     @property
     def is_sqlite(self) -> bool:
@@ -43,6 +51,7 @@ class Engines:
         """Close all connections that are not in use."""
         self.reading.dispose()
         self.writing.dispose()
+        self.owning.dispose()
 
 
 def make_engines(url: str, *, read_connections: int, lock_timeout_s: float) -> Engines:
@@ -73,7 +82,10 @@ def make_engines(url: str, *, read_connections: int, lock_timeout_s: float) -> E
             event.listen(made, "connect", _limit_waiting(lock_timeout_s))
         return made
 
-    return Engines(engine(read_connections, "BEGIN"), engine(1, "BEGIN IMMEDIATE"))
+    engines = Engines(engine(read_connections, "BEGIN"), engine(1, "BEGIN IMMEDIATE"), engine(1, "BEGIN IMMEDIATE"))
+    if not engines.is_sqlite:
+        event.listen(engines.writing, "connect", _end_idle_transactions)
+    return engines
 
 
 def is_unavailable(error: SQLAlchemyError) -> bool:
@@ -82,6 +94,15 @@ def is_unavailable(error: SQLAlchemyError) -> bool:
         return True
     # A bare DatabaseError is SQLite's word for a damaged file; the specific ones are its subclasses.
     return type(error) is AnyDatabaseError or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def failure(error: BaseException) -> StoreUnavailable:
+    """Return what a failure of the database itself is called."""
+    found = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(found, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or getattr(found, "sqlstate", None) == _POSTGRES_DISK_FULL:
+        return DiskFull()
+    return DatabaseDamaged() if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else StoreUnavailable()
 
 
 def truncate_wal(engine: Engine) -> bool:
@@ -152,8 +173,8 @@ def _enter_wal(cursor: Any) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() >= give_up_s:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_s:
                 raise
             time.sleep(_WAL_RETRY_S)
         else:
@@ -175,3 +196,10 @@ def _limit_waiting(lock_timeout_s: float) -> Callable[[Any, object], None]:
         dbapi_connection.autocommit = False
 
     return limit
+
+
+def _end_idle_transactions(dbapi_connection: Any, _record: object) -> None:
+    """Let no writer that is paused within a transaction keep its locks from the next owner for long."""
+    dbapi_connection.autocommit = True
+    dbapi_connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_S * 1000:d}")
+    dbapi_connection.autocommit = False

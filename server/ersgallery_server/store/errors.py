@@ -11,10 +11,14 @@ StoreError
  +- StoreOverloaded         the queue of writes is full
  +- StoreUnavailable        the database does not answer or its disk is full; nothing was half-written
  |   +- StoreClosed         the store was closed
+ |   +- DiskFull            the database's disk is full
+ |   +- DatabaseDamaged     its file is damaged, or no database at all
+ |   +- NotOwner            another server has become the owner of the database
  +- StoreUnusable           a database that this version cannot work with
      +- UrlUnsupported      neither a SQLite file nor PostgreSQL
      +- SchemaUnknown       made by a newer version
      +- SchemaOutdated      not migrated yet, and migrating was not wanted
+     +- DatabaseOwned       another server writes to it
 """
 
 
@@ -126,6 +130,29 @@ class StoreClosed(StoreUnavailable):
         super().__init__("the store is closed")
 
 
+class DiskFull(StoreUnavailable):
+    """The database's disk is full."""
+
+    def __init__(self) -> None:
+        super().__init__("the disk of the database is full; nothing was stored, and nothing is lost")
+
+
+class DatabaseDamaged(StoreUnavailable):
+    """The file is damaged, or no SQLite database at all."""
+
+    def __init__(self) -> None:
+        super().__init__("the file of the database is damaged, or is no SQLite database; restore a backup of it")
+
+
+class NotOwner(StoreUnavailable):
+    """Another server has become the owner of the database; this one must be stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another server has become the owner of this database; nothing was stored, and this server serves no more"
+        )
+
+
 class StoreUnusable(StoreError):
     """This version cannot work with the database."""
 
@@ -151,3 +178,11 @@ class SchemaOutdated(StoreUnusable):
 
     def __init__(self) -> None:
         super().__init__("the database needs `ersgallery-server migrate`")
+
+
+class DatabaseOwned(StoreUnusable):
+    """Another server writes to the database, and lives. lease_s: for how long after its death; None: not at all."""
+
+    def __init__(self, holder: str, lease_s: float | None) -> None:
+        end = "ends" if lease_s is None else f"ends, or has been dead for {lease_s:g} s"
+        super().__init__(f"{holder}, and holds it until it {end}; only one server at a time may write to a database")

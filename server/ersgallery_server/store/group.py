@@ -41,14 +41,17 @@ class CommitUncertain(Exception):
         self.transaction_id = transaction_id
 
 
-def commit_group(engine: Engine, submissions: Sequence[Submission]) -> Sequence[Outcome]:
+def commit_group(
+    engine: Engine, submissions: Sequence[Submission], check: Callable[[Connection], None]
+) -> Sequence[Outcome]:
     """Run works in one transaction and return their outcomes once it is durable.
 
-    Raises what the database raised where it failed as a whole, so that nothing was stored, and CommitUncertain where it
-    cannot be known.
+    check: raises where nothing may be written in this transaction. Raises what it or the database raised where all
+    failed, so that nothing was stored, and CommitUncertain where it cannot be known.
     """
     with engine.connect() as connection:
         transaction = connection.begin()
+        check(connection)
         if len(submissions) == 1:
             outcomes = [_attempt(connection, submissions[0], transaction)]
             if outcomes[0].error is not None:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ersgallery_server.store.allocation import MAX_KEY
-from ersgallery_server.store.engines import Engines, is_unavailable
-from ersgallery_server.store.errors import PageKeyInvalid, StoreClosed, StoreUnavailable
+from ersgallery_server.store.engines import Engines, failure, is_unavailable
+from ersgallery_server.store.errors import PageKeyInvalid, StoreClosed
 from ersgallery_server.store.figures import StoreFigures
 from ersgallery_server.store.tables import LAST_KEY
 from ersgallery_server.values import Page
@@ -57,7 +57,7 @@ def unavailable_if_database_fails() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         if is_unavailable(error):
-            raise StoreUnavailable from error
+            raise failure(error) from error
         raise
 
 

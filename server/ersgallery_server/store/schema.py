@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from ersgallery_server.store.errors import SchemaUnknown
 
@@ -17,6 +17,11 @@ _POSTGRES_LOCK = 0x657273  # any number that two migrating processes agree on
 def present_migration(connection: Connection) -> str | None:
     """Return the migration a database is at; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def has_owner(engine: Engine) -> bool:
+    """Tell whether the table is there by which servers keep out of each other's way."""
+    return inspect(engine).has_table("owner")
 
 
 def newest_migration(migrations: Path = MIGRATIONS) -> str | None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
+
+from sqlalchemy import Connection
 
 from ersgallery_server.store.catching_up import CatchingUp
 from ersgallery_server.store.changes import ChangeReads
@@ -15,10 +18,11 @@ from ersgallery_server.store.galleries import GalleryReads
 from ersgallery_server.store.gate_preview import GatePreviewReads
 from ersgallery_server.store.loading import FaceLoading
 from ersgallery_server.store.low_ers import LowErsReads
+from ersgallery_server.store.ownership import Applicant, Ownership
 from ersgallery_server.store.profiles import ProfileReads
 from ersgallery_server.store.reading import unavailable_if_database_fails
 from ersgallery_server.store.requests import RequestReads
-from ersgallery_server.store.schema import migrate, newest_migration, present_migration
+from ersgallery_server.store.schema import has_owner, migrate, newest_migration, present_migration
 from ersgallery_server.store.subjects import SubjectReads
 from ersgallery_server.store.transaction import WriteTransaction
 from ersgallery_server.store.writer import Writer
@@ -54,26 +58,35 @@ class Store(
 ):
     """Reads from any thread; writes one after another on the writer's thread, in groups that share a commit."""
 
-    def __init__(self, engines: Engines, limits: StoreLimits) -> None:
+    def __init__(self, engines: Engines, limits: StoreLimits, ownership: Ownership | None = None) -> None:
         super().__init__(engines)
-        self._writer = Writer(engines, self.figures, max_waiting=limits.max_waiting, max_group=limits.max_group)
+        self.ownership = ownership
+        check = _allow_all if ownership is None else ownership.check
+        self._writer = Writer(engines, self.figures, check, max_waiting=limits.max_waiting, max_group=limits.max_group)
 
     @classmethod
-    def open(cls, url: str, *, limits: StoreLimits | None = None, migrations: bool = True) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        limits: StoreLimits | None = None,
+        migrations: bool = True,
+        applicant: Applicant | None = None,
+    ) -> Self:
         """Open a database, making it and bringing it to the newest migration where needed.
 
-        url: sqlite:///FILE or postgresql+psycopg://... Raises UrlUnsupported, StoreUnavailable, SchemaUnknown for a
-        database of a newer version, and SchemaOutdated where migrations are needed but not wanted.
+        url: sqlite:///FILE or postgresql+psycopg://... applicant: becomes the owner, as every server does; without one,
+        others may write too. Raises UrlUnsupported, StoreUnavailable, DatabaseOwned, DatabaseDamaged, SchemaUnknown for
+        a database of a newer version, and SchemaOutdated where migrations are needed but not wanted.
         """
         limits = limits or StoreLimits()
         engines = make_engines(url, read_connections=limits.read_connections, lock_timeout_s=limits.lock_timeout_s)
         try:
-            with unavailable_if_database_fails():
-                _prepare(engines, migrations=migrations)
+            ownership = _prepare(engines, applicant, migrations=migrations)
         except BaseException:
             engines.dispose()
             raise
-        return cls(engines, limits)
+        return cls(engines, limits, ownership)
 
     @property
     def waiting(self) -> int:
@@ -94,6 +107,8 @@ class Store(
         """Finish all writes that were submitted, then close the database."""
         self._writer.close()
         self._closed = True
+        if self.ownership is not None:
+            self.ownership.release()
         self._engines.dispose()
 
     def __enter__(self) -> Self:
@@ -108,20 +123,41 @@ class Store(
 def migrate_database(url: str) -> tuple[str | None, str | None]:
     """Bring a database to the newest migration and return where it was (None: empty) and where it is.
 
-    Raises UrlUnsupported, StoreUnavailable, and SchemaUnknown for a database of a newer version.
+    Raises UrlUnsupported, StoreUnavailable, DatabaseOwned where a server works on it, and SchemaUnknown for a
+    database of a newer version.
     """
     engines = make_engines(url, read_connections=1, lock_timeout_s=StoreLimits().lock_timeout_s)
     try:
-        with unavailable_if_database_fails():
+        with unavailable_if_database_fails(), ExitStack() as owned:
+            # No table changes under a server that works on it.
+            if has_owner(engines.reading) and not _is_newest(engines):
+                owned.callback(Ownership.acquire(engines, Applicant.of()).release)
             return migrate(engines.writing)
     finally:
         engines.dispose()
 
 
-def _prepare(engines: Engines, *, migrations: bool) -> None:
-    if migrations:
-        migrate(engines.writing)
-        return
-    with engines.reading.connect() as connection:
-        if present_migration(connection) != newest_migration():
+def _prepare(engines: Engines, applicant: Applicant | None, *, migrations: bool) -> Ownership | None:
+    """Migrate, as the owner where there can be one already."""
+    with unavailable_if_database_fails(), ExitStack() as owned:
+        ownership = None
+        if not migrations and not _is_newest(engines):
             raise SchemaOutdated
+        if applicant is not None and has_owner(engines.reading):
+            ownership = Ownership.acquire(engines, applicant)
+            owned.callback(ownership.release)
+        if migrations:
+            migrate(engines.writing)
+        if applicant is not None and ownership is None:
+            ownership = Ownership.acquire(engines, applicant)
+        owned.pop_all()
+        return ownership
+
+
+def _is_newest(engines: Engines) -> bool:
+    with engines.reading.connect() as connection:
+        return present_migration(connection) == newest_migration()
+
+
+def _allow_all(_connection: Connection) -> None:
+    """Let everybody write."""

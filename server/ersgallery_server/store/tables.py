@@ -216,6 +216,22 @@ class ChangeRow(Base):
     create_time: Mapped[dt.datetime]
 
 
+class OwnerRow(Base):
+    """Who may write; one row. token: raised whenever the row changes hands; the rest is of `ownership`."""
+
+    __tablename__ = "owner"
+
+    row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token: Mapped[int]
+    is_held: Mapped[bool]
+    renewals: Mapped[int]
+    host: Mapped[str]
+    pid: Mapped[int]
+    lock: Mapped[str]
+    lease_s: Mapped[float]
+    since: Mapped[dt.datetime]
+
+
 LAST_KEY: Table = Base.metadata.tables["last_key"]
 PROFILES: Table = Base.metadata.tables["profiles"]
 GALLERIES: Table = Base.metadata.tables["galleries"]
@@ -224,3 +240,4 @@ FACES: Table = Base.metadata.tables["faces"]
 FACE_IMAGES: Table = Base.metadata.tables["face_images"]
 REQUESTS: Table = Base.metadata.tables["requests"]
 CHANGES: Table = Base.metadata.tables["changes"]
+OWNER: Table = Base.metadata.tables["owner"]

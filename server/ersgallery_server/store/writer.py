@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ersgallery_server.store.engines import Engines, truncate_wal
-from ersgallery_server.store.errors import StoreClosed, StoreOverloaded, StoreUnavailable
+from sqlalchemy import Connection
+
+from ersgallery_server.store.engines import Engines, failure, truncate_wal
+from ersgallery_server.store.errors import NotOwner, StoreClosed, StoreOverloaded, StoreUnavailable
 from ersgallery_server.store.figures import FAILED, REFUSED, StoreFigures
 from ersgallery_server.store.group import CommitUncertain, Outcome, Submission, commit_group, was_committed
 from ersgallery_server.store.transaction import WriteTransaction
@@ -25,11 +27,20 @@ log = logging.getLogger(__name__)
 
 
 class Writer:
-    """A bounded queue of works and the thread that commits them."""
+    """A bounded queue of works and the thread that commits them. check: asked at the beginning of every transaction."""
 
-    def __init__(self, engines: Engines, figures: StoreFigures, *, max_waiting: int, max_group: int) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        figures: StoreFigures,
+        check: Callable[[Connection], None],
+        *,
+        max_waiting: int,
+        max_group: int,
+    ) -> None:
         self._engines = engines
         self._figures = figures
+        self._check = check
         self._max_waiting = max_waiting
         self._max_group = max_group
         self._waiting: deque[Submission] = deque()
@@ -92,7 +103,7 @@ class Writer:
         begun_s = time.monotonic()
         try:
             self._settle()
-            outcomes = commit_group(self._engines.writing, group)
+            outcomes = commit_group(self._engines.writing, group, self._check)
         except CommitUncertain as uncertain:
             self._uncertain = (group, uncertain)
             try:
@@ -165,6 +176,8 @@ def _follow(submission: Submission, outcome: Outcome) -> Outcome:
 
 
 def _unavailable(cause: Any) -> StoreUnavailable:
-    error = StoreUnavailable()
+    if isinstance(cause, NotOwner):
+        return cause
+    error = failure(cause)
     error.__cause__ = cause
     return error

@@ -51,6 +51,12 @@ class Readiness:
             self.ready = False
         self._stopped.set()  # the thread may wait for a store that does not answer: nobody waits for it
 
+    def lose(self) -> None:
+        """Say NOT_SERVING for good: what this server knows is no longer the truth."""
+        self.end()
+        with self._lock:
+            self._tell_all()
+
     def _run(self) -> None:
         while not self._stopped.wait(CHECK_EVERY_S):
             self.check()
