@@ -38,6 +38,7 @@
      |   +- ShuttingDown
      |   +- StoreUnavailable
      |   +- NotOwner                    another server has taken over the database
+     |   +- AuditUnavailable            what is done must be written down, and the server cannot
      |   +- ResourceExhausted
      |       +- Overloaded
      |       +- TooManyStreams
@@ -247,6 +248,10 @@ class StoreUnavailable(Unavailable):
 
 class NotOwner(Unavailable):
     """Another server has taken over this server's database; this one answers nothing more."""
+
+
+class AuditUnavailable(Unavailable):
+    """The server's audit log cannot be written; nothing was done."""
 
 
 class ResourceExhausted(Unavailable):

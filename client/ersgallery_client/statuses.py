@@ -54,6 +54,7 @@ BY_REASON: Final[Mapping[str, type[GalleryError]]] = MappingProxyType(
         "NOT_OWNER": errors.NotOwner,
         "INTERNAL": errors.ServerFault,
         "INDEX_BEHIND": errors.IndexBehind,
+        "AUDIT_UNAVAILABLE": errors.AuditUnavailable,
         "CANCELLED": errors.Cancelled,
     }
 )

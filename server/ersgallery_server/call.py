@@ -62,7 +62,7 @@ class Call:
     deadline_s: on the monotonic clock, None for none. metadata: the (key, value) pairs that the caller sent along, keys
     in lower case. peer: the caller's address. peer_name: the name in the certificate that the caller's connection
     showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's. trace: takes
-    down what the call waits for, where somebody wants to know.
+    down what the call waits for, where somebody wants to know. notes: what layers leave for those outside of them.
     """
 
     deadline_s: float | None = None
@@ -72,6 +72,7 @@ class Call:
     peer_name: str = ""
     caller: str = ""
     trace: Trace | None = None
+    notes: dict[str, object] = field(default_factory=dict, compare=False)
 
     def wait(self, future: "Future[T]") -> T:
         """Return the future's result; where the caller goes away or the deadline passes first, drop what has not begun.

@@ -6,6 +6,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from ersgallery_server.faces.images import ImageLimits
+from ersgallery_server.values import Identifications
 
 MIB = 1 << 20
 
@@ -33,7 +34,7 @@ class Settings:
     nothing is encrypted. rows_on_disk keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None
     serves no metrics, in which so many metrics_galleries have a label of their own. traces: where an OTLP collector
     takes spans; None makes none. lease_s: after so long without a sign of life another server may take over a
-    PostgreSQL database.
+    PostgreSQL database. audit_log None writes none.
     """
 
     data_dir: Path
@@ -63,6 +64,8 @@ class Settings:
     metrics_port: int | None = None
     metrics_galleries: int = 100
     traces: str | None = None
+    audit_log: Path | None = None
+    audit_identifications: Identifications = Identifications.SUMMARY
     log_format: str = "console"
     log_level: str = "info"
 

@@ -20,6 +20,7 @@
      +- OperationsFull         as many operations wait or run as may
      +- DuplicateSubject       a face is similar to another subject than the one it was to be enrolled as
      +- IndexBehind            the store went ahead and a gallery's index could not follow
+     +- AuditUnavailable       the audit log cannot be written
 
 `status.py` holds the one table from all errors to statuses.
 """
@@ -204,3 +205,12 @@ class IndexBehind(ServiceError):
     def before_commit(cls, gallery_id: str) -> "IndexBehind":
         """Return the error of a change that would be scored under settings that are no longer the gallery's."""
         return cls("nothing was stored", gallery_id)
+
+
+class AuditUnavailable(ServiceError):
+    """The audit log cannot be written, its disk being full for instance; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing was done: what is done here must be written down, and the audit log cannot be written"
+        )

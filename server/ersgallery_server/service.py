@@ -14,6 +14,7 @@ from ersgallery_index import parse_device
 from filelock import FileLock, Timeout
 from prometheus_client import CollectorRegistry
 
+from ersgallery_server.audit import Audit, LineFile
 from ersgallery_server.config import Settings
 from ersgallery_server.faces import FacePipeline, load_pipeline
 from ersgallery_server.faces.sessions import Inference
@@ -22,6 +23,7 @@ from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.state import IndexPlace
 from ersgallery_server.handlers.calibration import CalibrationHandlers
 from ersgallery_server.handlers.enrollment import EnrollmentHandlers
+from ersgallery_server.handlers.erasures import Receipts
 from ersgallery_server.handlers.galleries import GalleryHandlers
 from ersgallery_server.handlers.hygiene import HygieneHandlers
 from ersgallery_server.handlers.identification import IdentificationHandlers
@@ -79,6 +81,9 @@ class Service:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             lock = _lock(settings.data_dir)
             opened.callback(lock.release)
+            self._audit = _open_audit(settings)
+            if self._audit is not None:
+                opened.callback(self._audit.close)
             applicant = Applicant.of(Path(lock.lock_file), settings.lease_s)
             self._store = opened.enter_context(Store.open(settings.store_url, applicant=applicant))
             _add_catalogued_profiles(self._store)
@@ -149,10 +154,11 @@ class Service:
         log.info("stopped")
 
     def _handlers(self) -> list[object]:
+        receipts = Receipts(self._store, dt.timedelta(days=self._settings.request_ids_kept_days))
         return [
-            GalleryHandlers(self._store, self._galleries),
-            SubjectHandlers(self._store, self._galleries),
-            FaceHandlers(self._store, self._galleries),
+            GalleryHandlers(self._store, self._galleries, receipts),
+            SubjectHandlers(self._store, self._galleries, receipts),
+            FaceHandlers(self._store, self._galleries, receipts),
             EnrollmentHandlers(self._galleries),
             IdentificationHandlers(self._galleries),
             VerificationHandlers(self._store, self._galleries),
@@ -165,8 +171,10 @@ class Service:
     def _layers(self) -> list[Layer]:
         """Return what is done around every call, the outermost first."""
         owners = [] if self._store.ownership is None else [OwnersOnly(self._store.ownership)]
+        audit = [] if self._audit is None else [self._audit]
         tracing = [] if self._tracing is None else [self._tracing]
-        return [*tracing, self._calls, *owners]
+        noting = [] if self._audit is None else [self._audit.inner]
+        return [*audit, *tracing, self._calls, *noting, *owners]
 
     def _registry(self) -> CollectorRegistry:
         server = self._server
@@ -207,6 +215,12 @@ def _tracing(settings: Settings) -> "Tracing | None":
     except ImportError:
         raise StartError("--traces needs OpenTelemetry: pip install 'ersgallery[tracing]'") from None
     return Tracing(settings.traces)
+
+
+def _open_audit(settings: Settings) -> Audit | None:
+    if settings.audit_log is None:
+        return None
+    return Audit(LineFile(settings.audit_log), settings.audit_identifications)
 
 
 def _lock(data_dir: Path) -> FileLock:

@@ -58,6 +58,7 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     CalibrationFailed: (Code.FAILED_PRECONDITION, "CALIBRATION_FAILED"),
     errors.DuplicateSubject: (Code.ALREADY_EXISTS, "DUPLICATE_SUBJECT"),
     errors.IndexBehind: (Code.INTERNAL, "INDEX_BEHIND"),
+    errors.AuditUnavailable: (Code.UNAVAILABLE, "AUDIT_UNAVAILABLE"),
 }
 """Errors with a fixed reason; a subclass that is not listed has its nearest base's. NotAcquired names its own."""
 

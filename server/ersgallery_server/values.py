@@ -256,3 +256,11 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_key: str | None
+
+
+class Identifications(enum.Enum):
+    """How much is written down of calls that bring probes. SUMMARY: counts by caller, gallery and outcome."""
+
+    OFF = "off"
+    SUMMARY = "summary"
+    EACH = "each"

@@ -98,6 +98,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """
     ERROR_REASON_NOT_OWNER: _ErrorReason.ValueType  # 40
     """UNAVAILABLE: another server has become the owner of this server's database; this one answers nothing more, ask the other."""
+    ERROR_REASON_AUDIT_UNAVAILABLE: _ErrorReason.ValueType  # 42
+    """UNAVAILABLE: the server's audit log cannot be written, so that nothing that belongs there is done."""
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 26
     """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 
@@ -186,6 +188,8 @@ subject, which the metadata's `subject` names.
 """
 ERROR_REASON_NOT_OWNER: ErrorReason.ValueType  # 40
 """UNAVAILABLE: another server has become the owner of this server's database; this one answers nothing more, ask the other."""
+ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason.ValueType  # 42
+"""UNAVAILABLE: the server's audit log cannot be written, so that nothing that belongs there is done."""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 26
 """INVALID_ARGUMENT: page_token is not one this server gave for this list."""
 global___ErrorReason = ErrorReason

@@ -581,3 +581,87 @@ class Face(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "etag", b"etag", "has_image", b"has_image", "media_id", b"media_id", "metadata", b"metadata", "name", b"name", "recognizability", b"recognizability", "searchable", b"searchable"]) -> None: ...
 
 global___Face = Face
+
+@typing.final
+class Erasure(google.protobuf.message.Message):
+    """What a deletion has erased: a receipt. When it comes, no search finds what was deleted; the index has wiped its rows and
+    left the templates that they were part of, and the rows are zero on the disk in every snapshot that held them.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Database:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _DatabaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Erasure._Database.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        DATABASE_UNSPECIFIED: Erasure._Database.ValueType  # 0
+        """Never sent."""
+        DATABASE_ERASED: Erasure._Database.ValueType  # 1
+        """SQLite: the rows were overwritten, and the log that still had them is empty. Where SQLite had moved a row earlier, a
+        page may keep a part of it in its unused space; "ersgallery-server compact" removes these too.
+        """
+        DATABASE_PENDING: Erasure._Database.ValueType  # 2
+        """SQLite: the rows were overwritten, but a reader still needs the log that has them. The server empties it as soon as
+        that is possible, and says so in its log.
+        """
+        DATABASE_LEFT_TO_VACUUM: Erasure._Database.ValueType  # 3
+        """PostgreSQL: the rows are dead and will be overwritten after its VACUUM; its write-ahead log, archives and replicas are
+        kept as it was told to. Encryption at rest makes what is left there unreadable without the key.
+        """
+
+    class Database(_Database, metaclass=_DatabaseEnumTypeWrapper):
+        """How far the database's own files are."""
+
+    DATABASE_UNSPECIFIED: Erasure.Database.ValueType  # 0
+    """Never sent."""
+    DATABASE_ERASED: Erasure.Database.ValueType  # 1
+    """SQLite: the rows were overwritten, and the log that still had them is empty. Where SQLite had moved a row earlier, a
+    page may keep a part of it in its unused space; "ersgallery-server compact" removes these too.
+    """
+    DATABASE_PENDING: Erasure.Database.ValueType  # 2
+    """SQLite: the rows were overwritten, but a reader still needs the log that has them. The server empties it as soon as
+    that is possible, and says so in its log.
+    """
+    DATABASE_LEFT_TO_VACUUM: Erasure.Database.ValueType  # 3
+    """PostgreSQL: the rows are dead and will be overwritten after its VACUUM; its write-ahead log, archives and replicas are
+    kept as it was told to. Encryption at rest makes what is left there unreadable without the key.
+    """
+
+    DELETED_SUBJECTS_FIELD_NUMBER: builtins.int
+    DELETED_FACES_FIELD_NUMBER: builtins.int
+    DELETED_IMAGES_FIELD_NUMBER: builtins.int
+    RECOMPUTED_TEMPLATES_FIELD_NUMBER: builtins.int
+    DATABASE_FIELD_NUMBER: builtins.int
+    NAMES_KEPT_UNTIL_TIME_FIELD_NUMBER: builtins.int
+    deleted_subjects: builtins.int
+    """Subjects that are gone."""
+    deleted_faces: builtins.int
+    """Faces that are gone, with their embeddings."""
+    deleted_images: builtins.int
+    """Photographs that are gone."""
+    recomputed_templates: builtins.int
+    """Templates that were made anew without the deleted faces."""
+    database: global___Erasure.Database.ValueType
+    """What became of the database's files."""
+    @property
+    def names_kept_until_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Until then the server remembers what it answered to enrolments with a request_id, which names subjects and faces and
+        has no biometric data. Unset: it went with the gallery.
+        """
+
+    def __init__(
+        self,
+        *,
+        deleted_subjects: builtins.int = ...,
+        deleted_faces: builtins.int = ...,
+        deleted_images: builtins.int = ...,
+        recomputed_templates: builtins.int = ...,
+        database: global___Erasure.Database.ValueType = ...,
+        names_kept_until_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["names_kept_until_time", b"names_kept_until_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["database", b"database", "deleted_faces", b"deleted_faces", "deleted_images", b"deleted_images", "deleted_subjects", b"deleted_subjects", "names_kept_until_time", b"names_kept_until_time", "recomputed_templates", b"recomputed_templates"]) -> None: ...
+
+global___Erasure = Erasure

@@ -26,7 +26,7 @@ from ersgallery.v1 import gallery_pb2 as ersgallery_dot_v1_dot_gallery__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ersgallery/v1/gallery_service.proto\x12\rersgallery.v1\x1a\x1b\x65rsgallery/v1/gallery.proto\x1a google/protobuf/field_mask.proto\"S\n\x14\x43reateGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\'\n\x07gallery\x18\x02 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"@\n\x15\x43reateGalleryResponse\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"!\n\x11GetGalleryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetGalleryResponse\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"=\n\x14ListGalleriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListGalleriesResponse\x12)\n\tgalleries\x18\x01 \x03(\x0b\x32\x16.ersgallery.v1.Gallery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x14UpdateGalleryRequest\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"@\n\x15UpdateGalleryResponse\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"2\n\x14\x44\x65leteGalleryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\".\n\x15\x44\x65leteGalleryResponse\x12\x15\n\rdeleted_faces\x18\x01 \x01(\x03\"c\n\x14\x43reateSubjectRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\'\n\x07subject\x18\x03 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"@\n\x15\x43reateSubjectResponse\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"!\n\x11GetSubjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetSubjectResponse\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"L\n\x13ListSubjectsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x14ListSubjectsResponse\x12(\n\x08subjects\x18\x01 \x03(\x0b\x32\x16.ersgallery.v1.Subject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x14UpdateSubjectRequest\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"@\n\x15UpdateSubjectResponse\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"$\n\x14\x44\x65leteSubjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"@\n\x15\x44\x65leteSubjectResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x15\n\rdeleted_faces\x18\x02 \x01(\x03\"\x1e\n\x0eGetFaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\x0fGetFaceResponse\x12!\n\x04\x66\x61\x63\x65\x18\x01 \x01(\x0b\x32\x13.ersgallery.v1.Face\"#\n\x13GetFaceImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x14GetFaceImageResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"I\n\x10ListFacesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x11ListFacesResponse\x12\"\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x13.ersgallery.v1.Face\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"g\n\x11UpdateFaceRequest\x12!\n\x04\x66\x61\x63\x65\x18\x01 \x01(\x0b\x32\x13.ersgallery.v1.Face\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"7\n\x12UpdateFaceResponse\x12!\n\x04\x66\x61\x63\x65\x18\x01 \x01(\x0b\x32\x13.ersgallery.v1.Face\"!\n\x11\x44\x65leteFaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"&\n\x12\x44\x65leteFaceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xac\n\n\x0eGalleryService\x12Z\n\rCreateGallery\x12#.ersgallery.v1.CreateGalleryRequest\x1a$.ersgallery.v1.CreateGalleryResponse\x12Q\n\nGetGallery\x12 .ersgallery.v1.GetGalleryRequest\x1a!.ersgallery.v1.GetGalleryResponse\x12Z\n\rListGalleries\x12#.ersgallery.v1.ListGalleriesRequest\x1a$.ersgallery.v1.ListGalleriesResponse\x12Z\n\rUpdateGallery\x12#.ersgallery.v1.UpdateGalleryRequest\x1a$.ersgallery.v1.UpdateGalleryResponse\x12Z\n\rDeleteGallery\x12#.ersgallery.v1.DeleteGalleryRequest\x1a$.ersgallery.v1.DeleteGalleryResponse\x12Z\n\rCreateSubject\x12#.ersgallery.v1.CreateSubjectRequest\x1a$.ersgallery.v1.CreateSubjectResponse\x12Q\n\nGetSubject\x12 .ersgallery.v1.GetSubjectRequest\x1a!.ersgallery.v1.GetSubjectResponse\x12W\n\x0cListSubjects\x12\".ersgallery.v1.ListSubjectsRequest\x1a#.ersgallery.v1.ListSubjectsResponse\x12Z\n\rUpdateSubject\x12#.ersgallery.v1.UpdateSubjectRequest\x1a$.ersgallery.v1.UpdateSubjectResponse\x12Z\n\rDeleteSubject\x12#.ersgallery.v1.DeleteSubjectRequest\x1a$.ersgallery.v1.DeleteSubjectResponse\x12H\n\x07GetFace\x12\x1d.ersgallery.v1.GetFaceRequest\x1a\x1e.ersgallery.v1.GetFaceResponse\x12W\n\x0cGetFaceImage\x12\".ersgallery.v1.GetFaceImageRequest\x1a#.ersgallery.v1.GetFaceImageResponse\x12N\n\tListFaces\x12\x1f.ersgallery.v1.ListFacesRequest\x1a .ersgallery.v1.ListFacesResponse\x12Q\n\nUpdateFace\x12 .ersgallery.v1.UpdateFaceRequest\x1a!.ersgallery.v1.UpdateFaceResponse\x12Q\n\nDeleteFace\x12 .ersgallery.v1.DeleteFaceRequest\x1a!.ersgallery.v1.DeleteFaceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ersgallery/v1/gallery_service.proto\x12\rersgallery.v1\x1a\x1b\x65rsgallery/v1/gallery.proto\x1a google/protobuf/field_mask.proto\"S\n\x14\x43reateGalleryRequest\x12\x12\n\ngallery_id\x18\x01 \x01(\t\x12\'\n\x07gallery\x18\x02 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"@\n\x15\x43reateGalleryResponse\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"!\n\x11GetGalleryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetGalleryResponse\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"=\n\x14ListGalleriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListGalleriesResponse\x12)\n\tgalleries\x18\x01 \x03(\x0b\x32\x16.ersgallery.v1.Gallery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x14UpdateGalleryRequest\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"@\n\x15UpdateGalleryResponse\x12\'\n\x07gallery\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Gallery\"2\n\x14\x44\x65leteGalleryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"W\n\x15\x44\x65leteGalleryResponse\x12\x15\n\rdeleted_faces\x18\x01 \x01(\x03\x12\'\n\x07\x65rasure\x18\x02 \x01(\x0b\x32\x16.ersgallery.v1.Erasure\"c\n\x14\x43reateSubjectRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\'\n\x07subject\x18\x03 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"@\n\x15\x43reateSubjectResponse\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"!\n\x11GetSubjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetSubjectResponse\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"L\n\x13ListSubjectsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x14ListSubjectsResponse\x12(\n\x08subjects\x18\x01 \x03(\x0b\x32\x16.ersgallery.v1.Subject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x14UpdateSubjectRequest\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"@\n\x15UpdateSubjectResponse\x12\'\n\x07subject\x18\x01 \x01(\x0b\x32\x16.ersgallery.v1.Subject\"$\n\x14\x44\x65leteSubjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"i\n\x15\x44\x65leteSubjectResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x15\n\rdeleted_faces\x18\x02 \x01(\x03\x12\'\n\x07\x65rasure\x18\x03 \x01(\x0b\x32\x16.ersgallery.v1.Erasure\"\x1e\n\x0eGetFaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\x0fGetFaceResponse\x12!\n\x04\x66\x61\x63\x65\x18\x01 \x01(\x0b\x32\x13.ersgallery.v1.Face\"#\n\x13GetFaceImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x14GetFaceImageResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"I\n\x10ListFacesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x11ListFacesResponse\x12\"\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x13.ersgallery.v1.Face\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"g\n\x11UpdateFaceRequest\x12!\n\x04\x66\x61\x63\x65\x18\x01 \x01(\x0b\x32\x13.ersgallery.v1.Face\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"7\n\x12UpdateFaceResponse\x12!\n\x04\x66\x61\x63\x65\x18\x01 \x01(\x0b\x32\x13.ersgallery.v1.Face\"!\n\x11\x44\x65leteFaceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x12\x44\x65leteFaceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\'\n\x07\x65rasure\x18\x02 \x01(\x0b\x32\x16.ersgallery.v1.Erasure2\xac\n\n\x0eGalleryService\x12Z\n\rCreateGallery\x12#.ersgallery.v1.CreateGalleryRequest\x1a$.ersgallery.v1.CreateGalleryResponse\x12Q\n\nGetGallery\x12 .ersgallery.v1.GetGalleryRequest\x1a!.ersgallery.v1.GetGalleryResponse\x12Z\n\rListGalleries\x12#.ersgallery.v1.ListGalleriesRequest\x1a$.ersgallery.v1.ListGalleriesResponse\x12Z\n\rUpdateGallery\x12#.ersgallery.v1.UpdateGalleryRequest\x1a$.ersgallery.v1.UpdateGalleryResponse\x12Z\n\rDeleteGallery\x12#.ersgallery.v1.DeleteGalleryRequest\x1a$.ersgallery.v1.DeleteGalleryResponse\x12Z\n\rCreateSubject\x12#.ersgallery.v1.CreateSubjectRequest\x1a$.ersgallery.v1.CreateSubjectResponse\x12Q\n\nGetSubject\x12 .ersgallery.v1.GetSubjectRequest\x1a!.ersgallery.v1.GetSubjectResponse\x12W\n\x0cListSubjects\x12\".ersgallery.v1.ListSubjectsRequest\x1a#.ersgallery.v1.ListSubjectsResponse\x12Z\n\rUpdateSubject\x12#.ersgallery.v1.UpdateSubjectRequest\x1a$.ersgallery.v1.UpdateSubjectResponse\x12Z\n\rDeleteSubject\x12#.ersgallery.v1.DeleteSubjectRequest\x1a$.ersgallery.v1.DeleteSubjectResponse\x12H\n\x07GetFace\x12\x1d.ersgallery.v1.GetFaceRequest\x1a\x1e.ersgallery.v1.GetFaceResponse\x12W\n\x0cGetFaceImage\x12\".ersgallery.v1.GetFaceImageRequest\x1a#.ersgallery.v1.GetFaceImageResponse\x12N\n\tListFaces\x12\x1f.ersgallery.v1.ListFacesRequest\x1a .ersgallery.v1.ListFacesResponse\x12Q\n\nUpdateFace\x12 .ersgallery.v1.UpdateFaceRequest\x1a!.ersgallery.v1.UpdateFaceResponse\x12Q\n\nDeleteFace\x12 .ersgallery.v1.DeleteFaceRequest\x1a!.ersgallery.v1.DeleteFaceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,47 +52,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEGALLERYREQUEST']._serialized_start=702
   _globals['_DELETEGALLERYREQUEST']._serialized_end=752
   _globals['_DELETEGALLERYRESPONSE']._serialized_start=754
-  _globals['_DELETEGALLERYRESPONSE']._serialized_end=800
-  _globals['_CREATESUBJECTREQUEST']._serialized_start=802
-  _globals['_CREATESUBJECTREQUEST']._serialized_end=901
-  _globals['_CREATESUBJECTRESPONSE']._serialized_start=903
-  _globals['_CREATESUBJECTRESPONSE']._serialized_end=967
-  _globals['_GETSUBJECTREQUEST']._serialized_start=969
-  _globals['_GETSUBJECTREQUEST']._serialized_end=1002
-  _globals['_GETSUBJECTRESPONSE']._serialized_start=1004
-  _globals['_GETSUBJECTRESPONSE']._serialized_end=1065
-  _globals['_LISTSUBJECTSREQUEST']._serialized_start=1067
-  _globals['_LISTSUBJECTSREQUEST']._serialized_end=1143
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=1145
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=1234
-  _globals['_UPDATESUBJECTREQUEST']._serialized_start=1236
-  _globals['_UPDATESUBJECTREQUEST']._serialized_end=1348
-  _globals['_UPDATESUBJECTRESPONSE']._serialized_start=1350
-  _globals['_UPDATESUBJECTRESPONSE']._serialized_end=1414
-  _globals['_DELETESUBJECTREQUEST']._serialized_start=1416
-  _globals['_DELETESUBJECTREQUEST']._serialized_end=1452
-  _globals['_DELETESUBJECTRESPONSE']._serialized_start=1454
-  _globals['_DELETESUBJECTRESPONSE']._serialized_end=1518
-  _globals['_GETFACEREQUEST']._serialized_start=1520
-  _globals['_GETFACEREQUEST']._serialized_end=1550
-  _globals['_GETFACERESPONSE']._serialized_start=1552
-  _globals['_GETFACERESPONSE']._serialized_end=1604
-  _globals['_GETFACEIMAGEREQUEST']._serialized_start=1606
-  _globals['_GETFACEIMAGEREQUEST']._serialized_end=1641
-  _globals['_GETFACEIMAGERESPONSE']._serialized_start=1643
-  _globals['_GETFACEIMAGERESPONSE']._serialized_end=1682
-  _globals['_LISTFACESREQUEST']._serialized_start=1684
-  _globals['_LISTFACESREQUEST']._serialized_end=1757
-  _globals['_LISTFACESRESPONSE']._serialized_start=1759
-  _globals['_LISTFACESRESPONSE']._serialized_end=1839
-  _globals['_UPDATEFACEREQUEST']._serialized_start=1841
-  _globals['_UPDATEFACEREQUEST']._serialized_end=1944
-  _globals['_UPDATEFACERESPONSE']._serialized_start=1946
-  _globals['_UPDATEFACERESPONSE']._serialized_end=2001
-  _globals['_DELETEFACEREQUEST']._serialized_start=2003
-  _globals['_DELETEFACEREQUEST']._serialized_end=2036
-  _globals['_DELETEFACERESPONSE']._serialized_start=2038
-  _globals['_DELETEFACERESPONSE']._serialized_end=2076
-  _globals['_GALLERYSERVICE']._serialized_start=2079
-  _globals['_GALLERYSERVICE']._serialized_end=3403
+  _globals['_DELETEGALLERYRESPONSE']._serialized_end=841
+  _globals['_CREATESUBJECTREQUEST']._serialized_start=843
+  _globals['_CREATESUBJECTREQUEST']._serialized_end=942
+  _globals['_CREATESUBJECTRESPONSE']._serialized_start=944
+  _globals['_CREATESUBJECTRESPONSE']._serialized_end=1008
+  _globals['_GETSUBJECTREQUEST']._serialized_start=1010
+  _globals['_GETSUBJECTREQUEST']._serialized_end=1043
+  _globals['_GETSUBJECTRESPONSE']._serialized_start=1045
+  _globals['_GETSUBJECTRESPONSE']._serialized_end=1106
+  _globals['_LISTSUBJECTSREQUEST']._serialized_start=1108
+  _globals['_LISTSUBJECTSREQUEST']._serialized_end=1184
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=1186
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=1275
+  _globals['_UPDATESUBJECTREQUEST']._serialized_start=1277
+  _globals['_UPDATESUBJECTREQUEST']._serialized_end=1389
+  _globals['_UPDATESUBJECTRESPONSE']._serialized_start=1391
+  _globals['_UPDATESUBJECTRESPONSE']._serialized_end=1455
+  _globals['_DELETESUBJECTREQUEST']._serialized_start=1457
+  _globals['_DELETESUBJECTREQUEST']._serialized_end=1493
+  _globals['_DELETESUBJECTRESPONSE']._serialized_start=1495
+  _globals['_DELETESUBJECTRESPONSE']._serialized_end=1600
+  _globals['_GETFACEREQUEST']._serialized_start=1602
+  _globals['_GETFACEREQUEST']._serialized_end=1632
+  _globals['_GETFACERESPONSE']._serialized_start=1634
+  _globals['_GETFACERESPONSE']._serialized_end=1686
+  _globals['_GETFACEIMAGEREQUEST']._serialized_start=1688
+  _globals['_GETFACEIMAGEREQUEST']._serialized_end=1723
+  _globals['_GETFACEIMAGERESPONSE']._serialized_start=1725
+  _globals['_GETFACEIMAGERESPONSE']._serialized_end=1764
+  _globals['_LISTFACESREQUEST']._serialized_start=1766
+  _globals['_LISTFACESREQUEST']._serialized_end=1839
+  _globals['_LISTFACESRESPONSE']._serialized_start=1841
+  _globals['_LISTFACESRESPONSE']._serialized_end=1921
+  _globals['_UPDATEFACEREQUEST']._serialized_start=1923
+  _globals['_UPDATEFACEREQUEST']._serialized_end=2026
+  _globals['_UPDATEFACERESPONSE']._serialized_start=2028
+  _globals['_UPDATEFACERESPONSE']._serialized_end=2083
+  _globals['_DELETEFACEREQUEST']._serialized_start=2085
+  _globals['_DELETEFACEREQUEST']._serialized_end=2118
+  _globals['_DELETEFACERESPONSE']._serialized_start=2120
+  _globals['_DELETEFACERESPONSE']._serialized_end=2199
+  _globals['_GALLERYSERVICE']._serialized_start=2202
+  _globals['_GALLERYSERVICE']._serialized_end=3526
 # @@protoc_insertion_point(module_scope)

@@ -225,14 +225,21 @@ class DeleteGalleryResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DELETED_FACES_FIELD_NUMBER: builtins.int
+    ERASURE_FIELD_NUMBER: builtins.int
     deleted_faces: builtins.int
     """How many faces are gone."""
+    @property
+    def erasure(self) -> ersgallery.v1.gallery_pb2.Erasure:
+        """What was erased where."""
+
     def __init__(
         self,
         *,
         deleted_faces: builtins.int = ...,
+        erasure: ersgallery.v1.gallery_pb2.Erasure | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["deleted_faces", b"deleted_faces"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["erasure", b"erasure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["deleted_faces", b"deleted_faces", "erasure", b"erasure"]) -> None: ...
 
 global___DeleteGalleryResponse = DeleteGalleryResponse
 
@@ -449,17 +456,24 @@ class DeleteSubjectResponse(google.protobuf.message.Message):
 
     REVISION_FIELD_NUMBER: builtins.int
     DELETED_FACES_FIELD_NUMBER: builtins.int
+    ERASURE_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The gallery's revision from which it is gone."""
     deleted_faces: builtins.int
     """How many faces are gone."""
+    @property
+    def erasure(self) -> ersgallery.v1.gallery_pb2.Erasure:
+        """What was erased where."""
+
     def __init__(
         self,
         *,
         revision: builtins.int = ...,
         deleted_faces: builtins.int = ...,
+        erasure: ersgallery.v1.gallery_pb2.Erasure | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["deleted_faces", b"deleted_faces", "revision", b"revision"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["erasure", b"erasure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["deleted_faces", b"deleted_faces", "erasure", b"erasure", "revision", b"revision"]) -> None: ...
 
 global___DeleteSubjectResponse = DeleteSubjectResponse
 
@@ -661,13 +675,20 @@ class DeleteFaceResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REVISION_FIELD_NUMBER: builtins.int
+    ERASURE_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The gallery's revision from which it is gone."""
+    @property
+    def erasure(self) -> ersgallery.v1.gallery_pb2.Erasure:
+        """What was erased where."""
+
     def __init__(
         self,
         *,
         revision: builtins.int = ...,
+        erasure: ersgallery.v1.gallery_pb2.Erasure | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["revision", b"revision"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["erasure", b"erasure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["erasure", b"erasure", "revision", b"revision"]) -> None: ...
 
 global___DeleteFaceResponse = DeleteFaceResponse

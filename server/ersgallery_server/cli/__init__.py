@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ersgallery_server.cli.audit import audit
 from ersgallery_server.cli.calibrate import calibrate
 from ersgallery_server.cli.config_file import FileProblem, defaults_from
 from ersgallery_server.cli.evaluate import evaluate
@@ -58,3 +59,4 @@ main.add_command(profiles)
 main.add_command(calibrate)
 main.add_command(thresholds)
 main.add_command(evaluate)
+main.add_command(audit)

@@ -145,6 +145,18 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     help="Send OpenTelemetry spans to the OTLP collector at this address (gRPC, http://localhost:4317); needs the "
     "extra `tracing`. Sampling, headers and certificates as OTEL_... variables say. [default: no traces]",
 )
+@click.option(
+    "--audit-log",
+    show_default=False,
+    help="File that gets a line for every call: who did what on which resource, with what outcome; or off. "
+    "[default: DATA_DIR/audit.log]",
+)
+@click.option(
+    "--audit-identifications",
+    default="summary",
+    type=click.Choice(["off", "summary", "each"]),
+    help="Calls that bring probes in the audit log: none, counts once a minute, or a line each.",
+)
 @click.option("--log-format", default="console", type=click.Choice(["console", "json"]), help="Form of the log.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged."
@@ -200,16 +212,22 @@ def _settings(
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
+    audit_log: str | None,
+    audit_identifications: str,
     **others: Any,
 ) -> Settings:
     from ersgallery_server.faces import ImageLimits
+    from ersgallery_server.values import Identifications
 
+    audit_file = Path(audit_log) if audit_log else data_dir / "audit.log"
     return Settings(
         data_dir=data_dir,
         models_dir=models_dir or data_dir / "models",
         max_message_bytes=max_message_mib * MIB,
         image_limits=ImageLimits(max_image_mib * MIB, max_image_megapixels * 1_000_000),
         tls=_tls_files(tls_cert, tls_key, tls_client_ca),
+        audit_log=None if audit_log == "off" else audit_file,
+        audit_identifications=Identifications(audit_identifications),
         **others,
     )
 

@@ -20,7 +20,7 @@ from ersgallery_server.gallery.restarting import restored_state
 from ersgallery_server.gallery.saver import SnapshotSaver
 from ersgallery_server.gallery.state import GalleryState, IndexPlace, new_index, state_of
 from ersgallery_server.snapshots import SavedIndex, SnapshotFolder
-from ersgallery_server.store import GalleryNotFound, GallerySnapshot, Store, WriteTransaction
+from ersgallery_server.store import DeletedGallery, GalleryNotFound, GallerySnapshot, Store, WriteTransaction
 from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion
 
 LOAD_CHUNK_ROWS = 16_384
@@ -143,20 +143,20 @@ class Galleries:
         done.result()
         return record
 
-    def delete(self, gallery_id: str, version: int | None, call: Call) -> int:
-        """Delete a gallery with all that it holds and return how many faces it had.
+    def delete(self, gallery_id: str, version: int | None, call: Call) -> DeletedGallery:
+        """Delete a gallery with all that it holds and return how much that was.
 
         Raises GalleryNotFound and VersionMismatch.
         """
         removed: Future[None] = Future()
-        face_count = call.wait(
+        deleted = call.wait(
             self._store.submit(
                 lambda transaction: transaction.delete_gallery(gallery_id, version),
                 lambda _: self._forget(gallery_id, removed),
             )
         )
         removed.result()
-        return face_count
+        return deleted
 
     def close(self, save_until_s: float = 0.0) -> None:
         """Save indexes as far as time allows, flush the counts, answer what waits and stop every owner.

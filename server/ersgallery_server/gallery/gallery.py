@@ -34,6 +34,7 @@ from ersgallery_server.gallery.state import (
 from ersgallery_server.gallery.templates import SubjectTemplates
 from ersgallery_server.snapshots import SavedIndex
 from ersgallery_server.store import (
+    DeletedFace,
     DeletedSubject,
     Enrolled,
     GalleryMoved,
@@ -263,25 +264,21 @@ class Gallery:
         """Run a transaction that changes nothing in the index, such as a subject's metadata."""
         return call.wait(self._store.submit(work))
 
-    def delete_face(self, subject_id: str, face_id: int, call: Call) -> int:
+    def delete_face(self, subject_id: str, face_id: int, call: Call) -> DeletedFace:
         """Delete a face; return the revision from which no search finds it. Raises FaceNotFound."""
         key = self.record.key
         ids = np.array([face_id], np.int64)
-        return (
-            self._begin_commit(
-                lambda transaction: transaction.delete_face(key, subject_id, face_id, pool=self._templates.pool),
-                lambda deleted: deleted.revision,
-                lambda state, deleted: (
-                    change_templates(state, deleted.pooled, deleted.revision)
-                    if state.by_template
-                    else remove_faces(state, ids, deleted.revision)
-                ),
-                lambda deleted: self._templates.remember(deleted.pooled),
-                lambda deleted: np.append(ids, deleted.subject_key),
-            )
-            .finish(call)
-            .revision
-        )
+        return self._begin_commit(
+            lambda transaction: transaction.delete_face(key, subject_id, face_id, pool=self._templates.pool),
+            lambda deleted: deleted.revision,
+            lambda state, deleted: (
+                change_templates(state, deleted.pooled, deleted.revision)
+                if state.by_template
+                else remove_faces(state, ids, deleted.revision)
+            ),
+            lambda deleted: self._templates.remember(deleted.pooled),
+            lambda deleted: np.append(ids, deleted.subject_key),
+        ).finish(call)
 
     def delete_subject(self, subject_id: str, call: Call) -> DeletedSubject:
         """Delete a subject; return the revision from which no search finds it. Raises SubjectNotFound."""

@@ -12,6 +12,7 @@ from ersgallery_server.errors import InvalidRequest
 from ersgallery_server.gallery.galleries import Galleries, GalleryChange
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.handlers import checks, names, paging
+from ersgallery_server.handlers.erasures import Receipts
 from ersgallery_server.handlers.resources import gallery_message
 from ersgallery_server.store import Store
 from ersgallery_server.values import (
@@ -75,8 +76,9 @@ UPDATABLE = ("profile", *_FIELDS)
 class GalleryHandlers:
     """Makes, shows, changes and deletes galleries."""
 
-    def __init__(self, store: Store, galleries: Galleries) -> None:
+    def __init__(self, store: Store, galleries: Galleries, receipts: Receipts) -> None:
         self._store = store
+        self._receipts = receipts
         self._galleries = galleries
 
     def create_gallery(self, request: pb.CreateGalleryRequest, call: Call) -> pb.CreateGalleryResponse:
@@ -129,7 +131,10 @@ class GalleryHandlers:
         """Delete a gallery with all that it holds."""
         gallery_id = names.parse_gallery("name", request.name)
         deleted = self._galleries.delete(gallery_id, checks.etag_version(request.etag), call)
-        return pb.DeleteGalleryResponse(deleted_faces=deleted)
+        erasure = self._receipts.of(
+            subjects=deleted.subjects, faces=deleted.faces, images=deleted.images, with_gallery=True
+        )
+        return pb.DeleteGalleryResponse(deleted_faces=deleted.faces, erasure=erasure)
 
     def _profile(self, name: str) -> ProfileVersion:
         return self._store.profile(*names.parse_profile("gallery.profile", name))

@@ -10,6 +10,7 @@ from ersgallery_server.errors import ImageNotStored
 from ersgallery_server.gallery.galleries import Galleries
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.handlers import checks, names, paging
+from ersgallery_server.handlers.erasures import Receipts
 from ersgallery_server.handlers.resources import face_message, subject_message
 from ersgallery_server.store import Store
 from ersgallery_server.values import FaceRecord, Metadata
@@ -18,9 +19,10 @@ from ersgallery_server.values import FaceRecord, Metadata
 class SubjectHandlers:
     """Makes, shows, changes and deletes subjects."""
 
-    def __init__(self, store: Store, galleries: Galleries) -> None:
+    def __init__(self, store: Store, galleries: Galleries, receipts: Receipts) -> None:
         self._store = store
         self._galleries = galleries
+        self._receipts = receipts
 
     def create_subject(self, request: pb.CreateSubjectRequest, call: Call) -> pb.CreateSubjectResponse:
         """Make a subject without faces."""
@@ -80,15 +82,20 @@ class SubjectHandlers:
         gallery_id, subject_id = names.parse_subject("name", request.name)
         gallery = self._galleries.get(gallery_id)
         deleted = gallery.delete_subject(subject_id, call)
-        return pb.DeleteSubjectResponse(revision=deleted.revision, deleted_faces=len(deleted.face_ids))
+        return pb.DeleteSubjectResponse(
+            revision=deleted.revision,
+            deleted_faces=len(deleted.face_ids),
+            erasure=self._receipts.of(subjects=1, faces=len(deleted.face_ids), images=deleted.images),
+        )
 
 
 class FaceHandlers:
     """Shows, changes and deletes faces."""
 
-    def __init__(self, store: Store, galleries: Galleries) -> None:
+    def __init__(self, store: Store, galleries: Galleries, receipts: Receipts) -> None:
         self._store = store
         self._galleries = galleries
+        self._receipts = receipts
 
     def get_face(self, request: pb.GetFaceRequest, call: Call) -> pb.GetFaceResponse:
         """Return a face."""
@@ -143,8 +150,15 @@ class FaceHandlers:
     def delete_face(self, request: pb.DeleteFaceRequest, call: Call) -> pb.DeleteFaceResponse:
         """Delete a face."""
         gallery_id, subject_id, face_id = names.parse_face("name", request.name)
-        revision = self._galleries.get(gallery_id).delete_face(subject_id, face_id, call)
-        return pb.DeleteFaceResponse(revision=revision)
+        deleted = self._galleries.get(gallery_id).delete_face(subject_id, face_id, call)
+        return pb.DeleteFaceResponse(
+            revision=deleted.revision,
+            erasure=self._receipts.of(
+                faces=1,
+                images=int(deleted.had_image),
+                templates=0 if deleted.pooled is None else len(deleted.pooled.rows.face_ids),
+            ),
+        )
 
 
 def _face_message(gallery: Gallery, record: FaceRecord) -> gallery_pb2.Face:

@@ -105,7 +105,8 @@ class FaceWrites(Writes):
             subject_key=face.subject_key,
         )
         touched = TouchedSubjects.of(self.connection, gallery, [face.subject_key], {})
-        return DeletedFace(revision, face.subject_key, pool(touched) if pool and touched else None)
+        pooled = pool(touched) if pool and touched else None
+        return DeletedFace(revision, face.subject_key, bool(face.has_image), pooled)
 
 
 def box_values(box: FaceBox | None) -> dict[str, Any] | None:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, select, upda
 from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.errors import GalleryExists, GalleryNotFound, VersionMismatch
-from ersgallery_server.store.outcomes import ChangeKind, GalleryTotals
+from ersgallery_server.store.outcomes import ChangeKind, DeletedGallery, GalleryTotals
 from ersgallery_server.store.profiles import profile_by_key, profiles_by_key
 from ersgallery_server.store.reading import Reads, read_page, text_page_key
-from ersgallery_server.store.tables import FACES, GALLERIES, SUBJECTS
+from ersgallery_server.store.tables import FACE_IMAGES, FACES, GALLERIES, SUBJECTS
 from ersgallery_server.store.writing import Writes
 from ersgallery_server.values import (
     AcquisitionCounts,
@@ -104,19 +104,24 @@ class GalleryWrites(Writes):
         record_change(self.connection, row, ChangeKind.SETTINGS, self.now, columns=changed)
         return self.gallery(gallery_id)
 
-    def delete_gallery(self, gallery_id: str, expected_version: int | None = None) -> int:
-        """Delete a gallery with all that it holds and return how many faces are gone.
+    def delete_gallery(self, gallery_id: str, expected_version: int | None = None) -> DeletedGallery:
+        """Delete a gallery with all that it holds and return how much that was.
 
         Raises GalleryNotFound and VersionMismatch.
         """
         row = self._lock(gallery_id, expected_version)
-        counted = select(func.count()).where(FACES.c.gallery_key == row.key)
-        face_count = self.connection.execute(counted).scalar_one()
+        images = select(func.count()).select_from(FACE_IMAGES.join(FACES)).where(FACES.c.gallery_key == row.key)
+        count = self.connection.execute
+        deleted = DeletedGallery(
+            subjects=count(select(func.count()).where(SUBJECTS.c.gallery_key == row.key)).scalar_one(),
+            faces=count(select(func.count()).where(FACES.c.gallery_key == row.key)).scalar_one(),
+            images=count(images).scalar_one(),
+        )
         # Faces first: the cascade from the gallery would look for the faces of every subject one by one.
         self.connection.execute(delete(FACES).where(FACES.c.gallery_key == row.key))
         self.connection.execute(delete(GALLERIES).where(_G.key == row.key))
         self.erased = True
-        return int(face_count)
+        return deleted
 
     def add_counts(self, gallery_key: int, counts: AcquisitionCounts) -> None:
         """Add to what the gallery counts of acquisition and enrolment; no revision, for no answer depends on it.

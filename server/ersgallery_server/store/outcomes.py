@@ -139,6 +139,7 @@ class DeletedFace:
 
     revision: int
     subject_key: int
+    had_image: bool
     pooled: PooledSubjects | None = None
 
 
@@ -149,6 +150,16 @@ class DeletedSubject:
     revision: int
     subject_key: int
     face_ids: NDArray[np.int64]
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedGallery:
+    """A gallery that is gone, with what it held."""
+
+    subjects: int
+    faces: int
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +177,18 @@ class GalleryTotals:
     subjects: int
     faces: int
     searchable_faces: int
+
+
+class Erased(enum.Enum):
+    """Whether deleted rows are gone from the database's files.
+
+    PENDING: a reader needs SQLite's log, which will be emptied later. LEFT_TO_VACUUM: PostgreSQL overwrites
+    them when it sees fit.
+    """
+
+    YES = "YES"
+    PENDING = "PENDING"
+    LEFT_TO_VACUUM = "LEFT_TO_VACUUM"
 
 
 class ChangeKind(enum.Enum):

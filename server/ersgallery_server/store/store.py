@@ -18,6 +18,7 @@ from ersgallery_server.store.galleries import GalleryReads
 from ersgallery_server.store.gate_preview import GatePreviewReads
 from ersgallery_server.store.loading import FaceLoading
 from ersgallery_server.store.low_ers import LowErsReads
+from ersgallery_server.store.outcomes import Erased
 from ersgallery_server.store.ownership import Applicant, Ownership
 from ersgallery_server.store.profiles import ProfileReads
 from ersgallery_server.store.reading import unavailable_if_database_fails
@@ -102,6 +103,18 @@ class Store(
         too many wait and StoreClosed after close.
         """
         return self._writer.submit(work, then)
+
+    def erased(self, wait_s: float) -> Erased:
+        """Tell whether what was deleted before is gone from the database's files; see Erased.
+
+        SQLite's log is emptied now rather than a little later where it still has something of it.
+        """
+        if not self._engines.is_sqlite:
+            return Erased.LEFT_TO_VACUUM
+        try:
+            return Erased.YES if self._writer.erasure().result(wait_s) else Erased.PENDING
+        except TimeoutError:
+            return Erased.PENDING
 
     def close(self) -> None:
         """Finish all writes that were submitted, then close the database."""

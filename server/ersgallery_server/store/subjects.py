@@ -17,7 +17,7 @@ from ersgallery_server.store.errors import SubjectExists, SubjectNotFound, Versi
 from ersgallery_server.store.means import mean_ers
 from ersgallery_server.store.outcomes import ChangeKind, DeletedSubject
 from ersgallery_server.store.reading import Reads, read_page, text_page_key
-from ersgallery_server.store.tables import FACES, SUBJECTS
+from ersgallery_server.store.tables import FACE_IMAGES, FACES, SUBJECTS
 from ersgallery_server.store.writing import Writes
 from ersgallery_server.values import Metadata, Page, SubjectRecord
 
@@ -127,12 +127,14 @@ class SubjectWrites(Writes):
         row = _row(self.connection, gallery_key, subject_id)
         found = select(FACES.c.face_id).where(FACES.c.subject_key == row.key).order_by(FACES.c.face_id)
         face_ids = np.array(self.connection.execute(found).scalars().all(), dtype=np.int64)
+        images = select(func.count()).select_from(FACE_IMAGES.join(FACES)).where(FACES.c.subject_key == row.key)
+        image_count = self.connection.execute(images).scalar_one()
         self.connection.execute(delete(SUBJECTS).where(_S.key == row.key))
         self.erased = True
         revision = record_change(
             self.connection, gallery, ChangeKind.DELETE_SUBJECT, self.now, removed=face_ids, subject_key=row.key
         )
-        return DeletedSubject(revision, row.key, face_ids)
+        return DeletedSubject(revision, row.key, face_ids, image_count)
 
 
 def subject_keys(connection: Connection, gallery_key: int, subject_ids: list[str]) -> dict[str, int]:

@@ -46,6 +46,7 @@ class Writer:
         self._waiting: deque[Submission] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._erasures: list[Future[bool]] = []
         self._groups_since_erasure: int | None = None
         self._uncertain: tuple[Sequence[Submission], CommitUncertain] | None = None
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -69,6 +70,20 @@ class Writer:
         """Return how many works wait."""
         return len(self._waiting)
 
+    def erasure(self) -> "Future[bool]":
+        """Return whether SQLite's log has nothing of what was deleted before, once that is known: it is emptied now.
+
+        False where a reader needs it.
+        """
+        future: Future[bool] = Future()
+        with self._changed:
+            if self._groups_since_erasure is None or self._closed:
+                future.set_result(self._groups_since_erasure is None)
+            else:
+                self._erasures.append(future)
+                self._changed.notify()
+        return future
+
     def close(self) -> None:
         """Take no more works, finish those that wait, and return when the thread has ended."""
         with self._changed:
@@ -80,7 +95,9 @@ class Writer:
         while (group := self._take()) is not None:
             if group:
                 self._commit(group)
-            if self._groups_since_erasure is not None and (not group or self._groups_since_erasure >= ERASURE_GROUPS):
+            if self._groups_since_erasure is not None and (
+                not group or self._erasures or self._groups_since_erasure >= ERASURE_GROUPS
+            ):
                 self._erase()
         if self._groups_since_erasure is not None:
             self._erase()
@@ -88,12 +105,12 @@ class Writer:
     def _take(self) -> list[Submission] | None:
         """Wait for works and return as many as make a group; none when it is time to erase, None at the end."""
         with self._changed:
-            while not self._waiting and not self._closed:
+            while not self._waiting and not self._closed and not self._erasures:
                 pending = self._groups_since_erasure is not None
                 if not self._changed.wait(ERASURE_IDLE_S if pending else None):
                     return []
             if not self._waiting:
-                return None
+                return [] if self._erasures else None
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
         begun = [submission for submission in taken if submission.future.set_running_or_notify_cancel()]
         self._figures.taken(len(taken) - len(begun), [submission.queued_s for submission in begun])
@@ -160,7 +177,11 @@ class Writer:
         except Exception:
             log.exception("the log of the database could not be emptied after a deletion; it will be tried again")
             emptied = False
-        self._groups_since_erasure = None if emptied else 0
+        with self._changed:
+            self._groups_since_erasure = None if emptied else 0
+            asked, self._erasures = self._erasures, []
+        for future in asked:
+            future.set_result(emptied)
 
 
 def _follow(submission: Submission, outcome: Outcome) -> Outcome:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ersgallery_server.store import Store
+from ersgallery_server.store import DeletedGallery, Store
 from ersgallery_server.values import GalleryRecord, NewFace
 
 from tests.support.stores import create_gallery, create_profile, enroll_within, stored_ids, unit_rows, write
@@ -94,7 +94,7 @@ def test_deleted_faces_are_gone_from_the_files_while_the_store_is_open(
 def test_a_deleted_gallery_is_gone_from_the_files_after_the_store_was_closed(
     sqlite: Store, filled: GalleryRecord, path: Path
 ) -> None:
-    assert write(sqlite, lambda t: t.delete_gallery("people")) == FACES
+    assert write(sqlite, lambda t: t.delete_gallery("people")) == DeletedGallery(30, FACES, FACES)
     sqlite.close()
     assert words_found(path, list(range(FACES))) == 0
 

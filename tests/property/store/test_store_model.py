@@ -11,6 +11,7 @@ import pytest
 from ersgallery_index import Weighting
 from ersgallery_server.store import (
     DeletedFace,
+    DeletedGallery,
     Enrolled,
     FaceNotFound,
     GalleryExists,
@@ -126,14 +127,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(gallery_id=GALLERIES, version=st.sampled_from([None, 1, 2, 3, 4, 5]))
     def delete_gallery(self, gallery_id: str, version: int | None) -> None:
-        def check(future: Future[int]) -> None:
+        def check(future: Future[DeletedGallery]) -> None:
             gallery = self.galleries.get(gallery_id)
             if gallery is None:
                 self.expect(future, GalleryNotFound)
             elif version not in {None, gallery.version}:
                 self.expect(future, VersionMismatch)
             else:
-                assert future.result(0) == len(gallery.faces)
+                assert future.result(0).faces == len(gallery.faces)
                 del self.galleries[gallery_id]
 
         self.submit(lambda t: t.delete_gallery(gallery_id, version), check)
