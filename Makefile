@@ -7,7 +7,7 @@ STUBS := .venv-stubs/bin
 CODE := index server client tests proto/generate.py
 EXTRAS ?= server,cpu,postgres,calibration,demo,tracing,dev
 
-.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu clean
+.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu crash clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: $(VENV)/bench ## Measure speed beside other engines and the machine's lim
 
 bench-gpu: $(VENV)/ready ## The same on a GPU; needs EXTRAS=server,gpu,calibration.
 	$(BIN)/python -m tests.benchmarks --only gpu $(ARGS)
+
+crash: $(VENV)/ready ## Kill the server 210 times under load and check that nothing is lost; 20 minutes.
+	$(BIN)/python -m tests.crash $(ARGS)
 
 test: $(VENV)/ready ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)

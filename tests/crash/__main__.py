@@ -21,7 +21,9 @@ KILLS = {"sqlite": 150, "postgresql": 60}
 
 @click.group(invoke_without_command=True, context_settings={"show_default": True})
 @click.option("--folder", default=ROOT / "build" / "crash", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--seed", default=1, help="Decides what is asked for and when is killed; how threads interleave it cannot.")
+@click.option(
+    "--seed", default=1, help="Decides what is asked for and when is killed; how threads interleave it cannot."
+)
 @click.pass_context
 def main(context: click.Context, folder: Path, seed: int) -> None:
     """Kill a real server again and again under mixed load, on SQLite and PostgreSQL, and check that nothing is lost.

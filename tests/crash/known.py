@@ -12,7 +12,7 @@ from ersgallery.v1 import enrollment_service_pb2 as enrollment
 from tests.crash.universe import Settings
 
 if TYPE_CHECKING:
-    from tests.crash.operations import Operation
+    from tests.crash.operation import Operation
 
 HISTORY_KEPT = 20_000
 
@@ -90,10 +90,16 @@ class KnownGallery:
 
 @dataclass(slots=True)
 class World:
-    """All galleries, the operations whose outcome nobody knows, every face id that was ever seen, and the history."""
+    """All galleries, the operations whose outcome nobody knows, every face id that was ever seen, and the history.
+
+    database_dies: the database is being killed under a server that lives. An index that is rebuilt then cannot follow,
+    which the server says (INDEX_BEHIND); `behind` are the galleries of which it said so.
+    """
 
     galleries: dict[str, KnownGallery]
     pending: list["Operation"] = field(default_factory=list)
+    database_dies: bool = False
+    behind: set[str] = field(default_factory=set)
     ids_seen: set[int] = field(default_factory=set)
     revisions_seen: set[tuple[str, int]] = field(default_factory=set)
     tally: Counter[str] = field(default_factory=Counter)

@@ -4,7 +4,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,19 @@ CLIENTS = 3
 _DATABASE_TIMEOUT_S = 60.0
 _SNAPSHOT_TIMEOUT_S = 5.0
 
-MOMENTS = ("any time", "Enroll", "DeleteSubject", "Rebuild", "Policy", "DropGallery", "MakeGallery", "snapshot", "start")
-"""When a server is killed: at any time under load, while a call of some kind is under way, while a snapshot grows, or, after
-a kill under load, one to three times more while it starts."""
+MOMENTS = (
+    "any time",
+    "Enroll",
+    "DeleteSubject",
+    "Rebuild",
+    "Policy",
+    "DropGallery",
+    "MakeGallery",
+    "snapshot",
+    "start",
+)
+"""When a server is killed: at any time under load, while a call of some kind is under way, while a snapshot grows, or,
+after a kill under load, one to three times more while it starts."""
 
 Say = Callable[[str], None]
 
@@ -46,15 +56,24 @@ class Crashes:
 
     def run(self, kills: int) -> None:
         """Make rounds until there were so many kills. Raises Violation; the server is killed in the end."""
+        self.run_moments(self._moments(kills))
+
+    def run_moments(self, moments: Iterable[str], *, first_starts: int = 2) -> None:
+        """Kill so many first starts, and then at these moments. Raises Violation; the server is killed in the end."""
         try:
-            self._kill_first_starts()
+            self._kill_first_starts(first_starts)
             self._prepare()
-            while self.kills.total() < kills:
-                self._make_round()
+            for moment in moments:
+                self._make_round(moment)
             self._require_quiet_log()
         finally:
             with contextlib.suppress(Exception):
                 self._end()
+
+    def _moments(self, kills: int) -> Iterator[str]:
+        rng = random.Random(f"{self._seed}-moments")
+        while self.kills.total() < kills:
+            yield "database" if self._cluster and rng.random() < 0.35 else rng.choice(MOMENTS)
 
     def figures(self) -> dict[str, Any]:
         """Return what was done, for a summary."""
@@ -69,10 +88,10 @@ class Crashes:
             "snapshots_refused": self.process.count_in_log("a snapshot is refused"),
         }
 
-    def _kill_first_starts(self) -> None:
+    def _kill_first_starts(self, count: int) -> None:
         """Kill the server while it makes its tables, and adds its profiles."""
         rng = random.Random(f"{self._seed}-first")
-        for _ in range(2):
+        for _ in range(count):
             self._kill_while_starting(rng, "first start")
 
     def _prepare(self) -> None:
@@ -81,12 +100,12 @@ class Crashes:
         MakeGallery("faces", Settings(label="faces")).send(server, self.world)
         MakeGallery("templates", Settings(label="templates", by_template=True)).send(server, self.world)
 
-    def _make_round(self) -> None:
+    def _make_round(self, moment: str) -> None:
         self._round += 1
         begun_s = time.monotonic()
         rng = random.Random(f"{self._seed}-{self._round}")
-        moment = "database" if self._cluster and rng.random() < 0.35 else rng.choice(MOMENTS)
         self.world.note(f"=== round {self._round}: {moment}")
+        self.world.database_dies = moment == "database"
         before = self.world.tally.copy()
         with self._load() as beacon:
             self._await(moment, beacon, rng)
@@ -104,7 +123,8 @@ class Crashes:
         self._say(
             f"kill {self.kills.total():4} {moment:13} {done['acknowledged']:4} writes acknowledged, "
             f"{done['unanswered']} unanswered, {done['unanswered but done']} of them done, "
-            f"{sum(len(each.faces) for each in self.world.galleries.values())} faces, {time.monotonic() - begun_s:.1f} s"
+            f"{sum(len(each.faces) for each in self.world.galleries.values())} faces, "
+            f"{time.monotonic() - begun_s:.1f} s"
         )
 
     @contextlib.contextmanager
@@ -171,7 +191,7 @@ class Crashes:
         return self._server
 
     def _require_quiet_log(self) -> None:
-        """A server that is killed, and started again, has nothing to complain of; one without its database has."""
+        """Raise Violation where a server had something to complain of, but for one whose database was killed."""
         if self._cluster is None and self.process.count_in_log("Traceback"):
             raise Violation("server", f"the log has an exception: see {self.process.log}")
 

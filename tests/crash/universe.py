@@ -1,4 +1,4 @@
-"""The small world of the crash tests: a pool of embeddings, two profiles, the settings of galleries, and their oracle."""
+"""The small world of the crash tests: a pool of embeddings, two profiles, settings of galleries, and their oracle."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def media_of(vector: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of a gallery. `label` is its display name: another one with each change, so that it tells them apart."""
+    """The settings of a gallery. `label` is its display name, another one with each change: it tells them apart."""
 
     label: str = ""
     profile: int = 0
