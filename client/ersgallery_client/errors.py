@@ -43,9 +43,12 @@
      |       +- Overloaded
      |       +- TooManyStreams
      |       +- OperationsFull
+     |       +- RateLimited             the token's calls come faster than they may
      +- DeadlineExceeded
      +- Cancelled
      +- AccessDenied
+     |   +- Unauthenticated             no token, or none that is valid
+     |   +- PermissionDenied            the token does not permit this, whether what was named exists or not
      +- ServerFault                     INTERNAL: the server's log has more
      |   +- IndexBehind                 stored, but searches do not know of it until the index is built anew
      |   +- UnexpectedAnswer            the server breaks the contract, or is of another version
@@ -270,6 +273,10 @@ class OperationsFull(ResourceExhausted):
     """As many operations wait or run as the server allows."""
 
 
+class RateLimited(ResourceExhausted):
+    """The token's calls, and the faces in them, come faster than its limit."""
+
+
 class DeadlineExceeded(GalleryError):
     """The timeout passed before the answer came."""
 
@@ -280,6 +287,14 @@ class Cancelled(GalleryError):
 
 class AccessDenied(GalleryError):
     """The server does not let this caller do this."""
+
+
+class Unauthenticated(AccessDenied):
+    """The server needs a token, and none came, or one that is unknown, expired or revoked."""
+
+
+class PermissionDenied(AccessDenied):
+    """The token does not permit this call, or not on what it names; whether that exists is not told."""
 
 
 class ServerFault(GalleryError):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from ersgallery_server.exposure import is_loopback, missing_protection
 from ersgallery_server.faces.images import ImageLimits
 from ersgallery_server.values import Identifications
 
@@ -31,10 +32,18 @@ class Settings:
 
     database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
     run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). Without tls
+<<<<<<< HEAD
     nothing is encrypted. rows_on_disk keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None
     serves no metrics, in which so many metrics_galleries have a label of their own. traces: where an OTLP collector
     takes spans; None makes none. lease_s: after so long without a sign of life another server may take over a
     PostgreSQL database. audit_log None writes none.
+=======
+    nothing is encrypted. require_tokens None: where others than this machine can reach the server, which without TLS
+    and tokens is served with allow_insecure alone. max_calls_per_second is each caller's, 0 for no limit. rows_on_disk
+    keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None serves no metrics, in which so many
+    metrics_galleries have a label of their own. traces: where an OTLP collector takes spans; None makes none. lease_s:
+    after so long without a sign of life another server may take over a PostgreSQL database.
+>>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
     """
 
     data_dir: Path
@@ -64,8 +73,14 @@ class Settings:
     metrics_port: int | None = None
     metrics_galleries: int = 100
     traces: str | None = None
+<<<<<<< HEAD
     audit_log: Path | None = None
     audit_identifications: Identifications = Identifications.SUMMARY
+=======
+    require_tokens: bool | None = None
+    allow_insecure: bool = False
+    max_calls_per_second: float = 0.0
+>>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
     log_format: str = "console"
     log_level: str = "info"
 
@@ -77,6 +92,20 @@ class Settings:
     @property
     def protection(self) -> str:
         """Return what protects the port, in words."""
+        tokens = ", tokens required" if self.tokens_required else ""
         if self.tls is None:
-            return "not encrypted"
-        return "TLS" if self.tls.client_ca is None else "mutual TLS"
+            return f"not encrypted{tokens}"
+        return f"{'TLS' if self.tls.client_ca is None else 'mutual TLS'}{tokens}"
+
+    @property
+    def tokens_required(self) -> bool:
+        """Tell whether every call needs a token."""
+        return not is_loopback(self.host) if self.require_tokens is None else self.require_tokens
+
+    @property
+    def missing_protection(self) -> str:
+        """Return in words what is missing where others can reach the server; empty where nothing is."""
+        mutual = self.tls is not None and self.tls.client_ca is not None
+        return missing_protection(
+            self.host, encrypted=self.tls is not None, callers_known=self.tokens_required or mutual
+        )

@@ -11,6 +11,9 @@
      +- NotAcquired            one photograph of a list or template gives no face
      +- Overloaded             a queue is full
      +- TooManyStreams         as many streams are open as may be
+     +- Unauthenticated        no token, or none that is valid
+     +- PermissionDenied       the token does not permit the call
+     +- RateLimited            the token's calls come too fast
      +- DeadlineExceeded       the deadline passed before the work began
      +- NotReady               the server still loads its galleries
      +- ShuttingDown           the server drains
@@ -117,6 +120,30 @@ class TooManyStreams(ServiceError):
 
     def __init__(self, limit: int, retry_after_s: float = 1.0) -> None:
         super().__init__(f"{limit} streams are open, which is the limit")
+        self.retry_after_s = retry_after_s
+
+
+class Unauthenticated(ServiceError):
+    """No token came, or one that is unknown, expired or revoked: which of these, nobody is told."""
+
+    def __init__(self) -> None:
+        super().__init__("a valid token is needed: send it as the metadata `authorization: Bearer TOKEN`")
+
+
+class PermissionDenied(ServiceError):
+    """The token does not permit the call; the text is the same whether what was asked for exists or not."""
+
+    def __init__(self) -> None:
+        super().__init__("the token does not permit this call, or not on what it names")
+
+
+class RateLimited(ServiceError):
+    """A token's calls come faster than they may."""
+
+    def __init__(self, limit: float, retry_after_s: float) -> None:
+        super().__init__(
+            f"the limit is {limit:g} calls a second, in which each face of a batch counts as one; try again later"
+        )
         self.retry_after_s = retry_after_s
 
 

@@ -14,7 +14,11 @@ from ersgallery_index import parse_device
 from filelock import FileLock, Timeout
 from prometheus_client import CollectorRegistry
 
+<<<<<<< HEAD
 from ersgallery_server.audit import Audit, LineFile
+=======
+from ersgallery_server.access import Authentication, Authorization, Rates, TokenDirectory
+>>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
 from ersgallery_server.config import Settings
 from ersgallery_server.faces import FacePipeline, load_pipeline
 from ersgallery_server.faces.sessions import Inference
@@ -65,6 +69,16 @@ class DataDirectoryInUse(StartError):
         super().__init__(f"another server works on {path}; two on one directory would not see each other's faces")
 
 
+class Exposed(StartError):
+    """Others could reach the server, and something that keeps them out is missing."""
+
+    def __init__(self, host: str, missing: str) -> None:
+        super().__init__(
+            f"{host} can be reached by others, and there would be no {missing}: give --tls-cert and --tls-key, require "
+            "tokens (`ersgallery-server token create`), keep to 127.0.0.1, or say --allow-insecure"
+        )
+
+
 class Service:
     """A running server; a context manager that drains when it is left."""
 
@@ -73,8 +87,9 @@ class Service:
     ) -> None:
         """Open everything and load all galleries, while health is answered.
 
-        Raises DataDirectoryInUse, StoreUnavailable, DeviceUnavailable.
+        Raises Exposed, DataDirectoryInUse, StoreUnavailable, DeviceUnavailable.
         """
+        _check_exposure(settings)
         self._settings = settings
         begun_s = time.monotonic()
         with ExitStack() as opened:
@@ -105,7 +120,12 @@ class Service:
             self._tracing = _tracing(settings)
             if self._tracing is not None:
                 opened.callback(self._tracing.close)
-            self._server = GrpcServer(settings, self._handlers(), self._layers(), self._store.ping)
+            tokens = TokenDirectory(self._store)
+            opened.callback(tokens.close)
+            self._authentication = Authentication(tokens, required=settings.tokens_required)
+            self._server = GrpcServer(
+                settings, self._handlers(), self._layers(), self._store.ping, self._authentication.identify
+            )
             opened.callback(self._server.close)
             self._metrics: MetricsEndpoint | None = None
             if settings.metrics_port is not None:
@@ -173,8 +193,14 @@ class Service:
         owners = [] if self._store.ownership is None else [OwnersOnly(self._store.ownership)]
         audit = [] if self._audit is None else [self._audit]
         tracing = [] if self._tracing is None else [self._tracing]
+<<<<<<< HEAD
         noting = [] if self._audit is None else [self._audit.inner]
         return [*audit, *tracing, self._calls, *noting, *owners]
+=======
+        authorization = Authorization(self._operations, Rates(self._settings.max_calls_per_second))
+        # What stands between authentication and authorization knows the caller, and also sees what is not permitted.
+        return [*tracing, self._calls, self._authentication, authorization, *owners]
+>>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
 
     def _registry(self) -> CollectorRegistry:
         server = self._server
@@ -199,6 +225,19 @@ class Service:
         inference = Inference(settings.inference_device, settings.inference_threads)
         log.info("loading model", model=model, device=settings.inference_device)
         return load_pipeline(package, settings.models_dir, inference, limits=settings.image_limits)
+
+
+def _check_exposure(settings: Settings) -> None:
+    """Raise Exposed, or say aloud, where others could reach a server that is not protected."""
+    if not settings.missing_protection:
+        return
+    if not settings.allow_insecure:
+        raise Exposed(settings.host, settings.missing_protection)
+    log.warning(
+        "INSECURE: others can reach this server, and something is missing",
+        host=settings.host,
+        missing=settings.missing_protection,
+    )
 
 
 def _index_place(settings: Settings) -> IndexPlace:

@@ -46,6 +46,9 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     stored.StoreOverloaded: (Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
     DeviceFull: (Code.RESOURCE_EXHAUSTED, "DEVICE_FULL"),
     errors.TooManyStreams: (Code.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
+    errors.Unauthenticated: (Code.UNAUTHENTICATED, "UNAUTHENTICATED"),
+    errors.PermissionDenied: (Code.PERMISSION_DENIED, "PERMISSION_DENIED"),
+    errors.RateLimited: (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
     errors.DeadlineExceeded: (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     errors.NotReady: (Code.UNAVAILABLE, "NOT_READY"),
     errors.ShuttingDown: (Code.UNAVAILABLE, "SHUTTING_DOWN"),
@@ -84,9 +87,20 @@ HANDLED_INSIDE: frozenset[type[Exception]] = frozenset(
         stored.SchemaUnknown,
         stored.SchemaOutdated,
         stored.DatabaseOwned,
+        stored.TokenExists,
+        stored.TokenNotFound,
     }
 )
 """Errors that never reach a caller: retried by the gallery, or raised before the server serves."""
+
+_PASSING = (
+    errors.Overloaded,
+    errors.TooManyStreams,
+    errors.OperationsFull,
+    errors.RateLimited,
+    stored.StoreOverloaded,
+)
+"""Errors that say when to come again."""
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +134,7 @@ def _metadata(error: Exception) -> dict[str, str]:
 
 
 def _details(error: Exception) -> list[Message]:
-    if isinstance(error, errors.Overloaded | errors.TooManyStreams | errors.OperationsFull | stored.StoreOverloaded):
+    if isinstance(error, _PASSING):
         return [_retry_info(getattr(error, "retry_after_s", 0.5))]
     violations = _violations(error)
     return [_bad_request(violations)] if violations else []

@@ -90,6 +90,14 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """RESOURCE_EXHAUSTED: as many operations wait or run as the server allows."""
     ERROR_REASON_CALIBRATION_FAILED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 34
+    """UNAUTHENTICATED: no token came, or one that is unknown, expired or revoked; which of these is not told."""
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 35
+    """PERMISSION_DENIED: the token does not permit the call, or not on what it names; the same whether that exists or not."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 36
+    """RESOURCE_EXHAUSTED: the token's calls, and the faces in them, come faster than its limit, which the message names;
+    RetryInfo says when to come again. A stream ends with it, and what was not answered may be sent again.
+    """
     ERROR_REASON_NOT_READY: _ErrorReason.ValueType  # 41
     """UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""
     ERROR_REASON_DUPLICATE_SUBJECT: _ErrorReason.ValueType  # 39
@@ -180,6 +188,14 @@ ERROR_REASON_OPERATIONS_FULL: ErrorReason.ValueType  # 32
 """RESOURCE_EXHAUSTED: as many operations wait or run as the server allows."""
 ERROR_REASON_CALIBRATION_FAILED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION: the faces do not yield a threshold or profile; the metadata's calibration_reason says why."""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 34
+"""UNAUTHENTICATED: no token came, or one that is unknown, expired or revoked; which of these is not told."""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 35
+"""PERMISSION_DENIED: the token does not permit the call, or not on what it names; the same whether that exists or not."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 36
+"""RESOURCE_EXHAUSTED: the token's calls, and the faces in them, come faster than its limit, which the message names;
+RetryInfo says when to come again. A stream ends with it, and what was not answered may be sent again.
+"""
 ERROR_REASON_NOT_READY: ErrorReason.ValueType  # 41
 """UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""
 ERROR_REASON_DUPLICATE_SUBJECT: ErrorReason.ValueType  # 39

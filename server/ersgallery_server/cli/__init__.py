@@ -15,6 +15,7 @@ from ersgallery_server.cli.models import models
 from ersgallery_server.cli.profiles import profiles
 from ersgallery_server.cli.serve import serve
 from ersgallery_server.cli.thresholds import thresholds
+from ersgallery_server.cli.token import token
 
 
 def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -54,6 +55,7 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(migrate)
+main.add_command(token)
 main.add_command(models)
 main.add_command(profiles)
 main.add_command(calibrate)

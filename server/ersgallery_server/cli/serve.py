@@ -43,7 +43,7 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     show_default=False,  # a file's may have a password
     help="sqlite:///FILE or postgresql+psycopg://... [default: SQLite in DATA_DIR]",
 )
-@click.option("--host", default="127.0.0.1", help="Address to bind.")
+@click.option("--host", default="127.0.0.1", help="Address to bind; one that others can reach needs TLS and tokens.")
 @click.option("--port", default=50061, type=click.IntRange(0, 65535), help="0 takes a free one and prints it.")
 @click.option(
     "--tls-cert",
@@ -56,6 +56,22 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     "--tls-client-ca",
     type=_FILE,
     help="PEM file of authorities; turns mutual TLS on: only clients with a certificate of one of them get in.",
+)
+@click.option(
+    "--require-tokens/--no-require-tokens",
+    default=None,
+    help="Answer only calls with a token of `ersgallery-server token create`. [default: where others than this machine "
+    "can reach HOST]",
+)
+@click.option(
+    "--allow-insecure", is_flag=True, help="Serve where others can reach it without TLS or without tokens; logged."
+)
+@click.option(
+    "--max-calls-per-second",
+    default=0.0,
+    type=click.FloatRange(0, 1_000_000),
+    callback=_require_number,
+    help="Of each token that has no limit of its own, in which each face of a batch counts as one; 0 is no limit.",
 )
 @click.option(
     "--device",

@@ -102,7 +102,9 @@ class GalleryHandlers:
     def list_galleries(self, request: pb.ListGalleriesRequest, call: Call) -> pb.ListGalleriesResponse:
         """Return a page of galleries."""
         page = self._store.list_galleries(
-            paging.page_size(request.page_size), paging.page_key("galleries", request.page_token)
+            paging.page_size(request.page_size),
+            paging.page_key("galleries", request.page_token),
+            only=call.grant.galleries,
         )
         return pb.ListGalleriesResponse(
             galleries=[

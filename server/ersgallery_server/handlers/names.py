@@ -44,6 +44,12 @@ def parse_gallery(field: str, name: str) -> str:
     return gallery_id
 
 
+def gallery_of(name: str) -> str:
+    """Return the id of the gallery that a name lies in or is of, empty for another name; whether it exists is open."""
+    collection, _, rest = unicodedata.normalize("NFC", name).partition("/")
+    return rest.partition("/")[0] if collection == "galleries" else ""
+
+
 def subject_id(field: str, text: str) -> str:
     """Return the id of one subject, in normal form C; raises InvalidRequest naming the field."""
     normal = unicodedata.normalize("NFC", text)

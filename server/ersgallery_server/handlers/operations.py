@@ -25,9 +25,13 @@ class OperationHandlers:
         return pb.GetOperationResponse(operation=operation_message(found))
 
     def list_operations(self, request: pb.ListOperationsRequest, call: Call) -> pb.ListOperationsResponse:
-        """Return all that are kept."""
+        """Return all that are kept and that the caller may know of."""
         return pb.ListOperationsResponse(
-            operations=[operation_message(each, with_result=False) for each in self._operations.list()]
+            operations=[
+                operation_message(each, with_result=False)
+                for each in self._operations.list()
+                if call.grant.sees(each.gallery_id)
+            ]
         )
 
     def wait_operation(self, request: pb.WaitOperationRequest, call: Call) -> pb.WaitOperationResponse:

@@ -23,6 +23,8 @@ from ersgallery_server.store.errors import (
     StoreUnusable,
     SubjectExists,
     SubjectNotFound,
+    TokenExists,
+    TokenNotFound,
     UrlUnsupported,
     VersionMismatch,
 )
@@ -104,6 +106,8 @@ __all__ = [
     "SubjectExists",
     "SubjectNotFound",
     "TemplateRecipe",
+    "TokenExists",
+    "TokenNotFound",
     "TouchedSubjects",
     "UrlUnsupported",
     "VersionMismatch",

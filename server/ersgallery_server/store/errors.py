@@ -3,6 +3,7 @@
 StoreError
  +- GalleryNotFound, SubjectNotFound, FaceNotFound, ProfileNotFound
  +- GalleryExists, SubjectExists
+ +- TokenNotFound, TokenExists
  +- VersionMismatch         the resource changed since it was read
  +- RequestIdReused         a request id came again with another body
  +- ProfileChanged          faces were scored under a profile that is no longer the gallery's
@@ -68,6 +69,20 @@ class SubjectExists(StoreError):
 
     def __init__(self, subject_id: str) -> None:
         super().__init__(f"subject {subject_id!r} exists")
+
+
+class TokenNotFound(StoreError):
+    """There is no token of this name, or it was revoked before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no token {name!r} that is not revoked")
+
+
+class TokenExists(StoreError):
+    """A token of this name exists and is not revoked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"token {name!r} exists; revoke it first, or choose another name")
 
 
 class VersionMismatch(StoreError):

@@ -1,7 +1,7 @@
 """Galleries: settings, counters, and all that goes with them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ersgallery_index import IndexKind, Weighting
@@ -40,9 +40,13 @@ class GalleryReads(Reads):
         with self._read() as connection:
             return _record(connection, _row(connection, gallery_id))
 
-    def list_galleries(self, page_size: int, after: str | None = None) -> Page[GalleryRecord]:
-        """Return galleries by id; `after` is the last id of the page before."""
+    def list_galleries(
+        self, page_size: int, after: str | None = None, only: Collection[str] | None = None
+    ) -> Page[GalleryRecord]:
+        """Return galleries by id; `after` is the last id of the page before. only: the ids to choose from."""
         statement = select(GALLERIES).order_by(_G.gallery_id)
+        if only is not None:
+            statement = statement.where(_G.gallery_id.in_(sorted(only)))
         if after is not None:
             statement = statement.where(_G.gallery_id > text_page_key(after))
         with self._read() as connection:

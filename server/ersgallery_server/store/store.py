@@ -25,6 +25,7 @@ from ersgallery_server.store.reading import unavailable_if_database_fails
 from ersgallery_server.store.requests import RequestReads
 from ersgallery_server.store.schema import has_owner, migrate, newest_migration, present_migration
 from ersgallery_server.store.subjects import SubjectReads
+from ersgallery_server.store.tokens import TokenReads
 from ersgallery_server.store.transaction import WriteTransaction
 from ersgallery_server.store.writer import Writer
 
@@ -56,6 +57,7 @@ class Store(
     FaceLoading,
     GatePreviewReads,
     LowErsReads,
+    TokenReads,
 ):
     """Reads from any thread; writes one after another on the writer's thread, in groups that share a commit."""
 

@@ -232,6 +232,26 @@ class OwnerRow(Base):
     since: Mapped[dt.datetime]
 
 
+class TokenRow(Base):
+    """A token by which a caller is known. change_key: rises with every making and revoking of any token."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (UniqueConstraint("token_id"), Index(None, "change_key"))
+
+    key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    change_key: Mapped[int]
+    token_id: Mapped[str]
+    name: Mapped[str]
+    digest: Mapped[bytes]
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    galleries: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    max_calls_per_second: Mapped[float | None]
+    create_time: Mapped[dt.datetime]
+    expire_time: Mapped[dt.datetime | None]
+    last_use_time: Mapped[dt.datetime | None]
+    revoke_time: Mapped[dt.datetime | None]
+
+
 LAST_KEY: Table = Base.metadata.tables["last_key"]
 PROFILES: Table = Base.metadata.tables["profiles"]
 GALLERIES: Table = Base.metadata.tables["galleries"]
@@ -241,3 +261,4 @@ FACE_IMAGES: Table = Base.metadata.tables["face_images"]
 REQUESTS: Table = Base.metadata.tables["requests"]
 CHANGES: Table = Base.metadata.tables["changes"]
 OWNER: Table = Base.metadata.tables["owner"]
+TOKENS: Table = Base.metadata.tables["tokens"]

@@ -7,10 +7,18 @@ from ersgallery_server.store.galleries import GalleryWrites
 from ersgallery_server.store.profiles import ProfileWrites
 from ersgallery_server.store.rescoring import RescoringWrites
 from ersgallery_server.store.subjects import SubjectWrites
+from ersgallery_server.store.tokens import TokenWrites
 
 
 class WriteTransaction(
-    ProfileWrites, EnrollmentWrites, SubjectWrites, FaceWrites, RescoringWrites, ForgettingWrites, GalleryWrites
+    ProfileWrites,
+    EnrollmentWrites,
+    SubjectWrites,
+    FaceWrites,
+    RescoringWrites,
+    ForgettingWrites,
+    TokenWrites,
+    GalleryWrites,
 ):
     """All writes on the writer's thread, inside its transaction; durable once the future of the work has resolved.
 

@@ -52,12 +52,22 @@ class Layer(Protocol):
         ...
 
 
+Metadata = Iterable[tuple[str, str | bytes]]
+Admission = Callable[[Metadata], object]
+"""Raises the error of a call that is refused by its metadata, before its message is read."""
+
+
+def _admit_all(_metadata: Metadata) -> None:
+    """Refuse nobody."""
+
+
 class MethodTable(grpc.GenericRpcHandler):
     """The methods of all services, each found by its name among the handlers.
 
     A stream holds a thread as long as it is open, so no more than `max_streams` are, and the other threads stay free
     for unary calls. Calls that wait for a thread beyond `max_waiting` are refused. The first of the layers is the
-    outermost. Raises AttributeError when no handler has a method.
+    outermost. `admit` sees a call's metadata before a thread is taken for it and its message is read, for who may not
+    call at all is to cost nothing. Raises AttributeError when no handler has a method.
     """
 
     def __init__(
@@ -69,8 +79,11 @@ class MethodTable(grpc.GenericRpcHandler):
         max_streams: int,
         max_waiting: int,
         max_message_bytes: int,
+        admit: Admission = _admit_all,
     ) -> None:
         self._activity = activity
+        self._layers = layers
+        self._admit = admit
         self._max_streams = max_streams
         self._max_waiting = max_waiting
         self._max_message_bytes = max_message_bytes
@@ -87,9 +100,24 @@ class MethodTable(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """Return what serves a call that has just come; None for a method that is not ours."""
         method = self._methods.get(handler_call_details.method)
-        if method is None or (self._ready and self._activity.waiting < self._max_waiting):
+        return None if method is None else self.admitted(method, handler_call_details)
+
+    def admitted(
+        self, method: "grpc.RpcMethodHandler[Any, Any]", details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[Any, Any]":
+        """Return what serves a call that has just come: the method, or a refusal that reads nothing."""
+        try:
+            self._admit(details.invocation_metadata or ())
+        except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
+            refused = error
+            return self._refusal(lambda: refused)
+        if self._ready and self._activity.waiting < self._max_waiting:
             return method
         return self._full if self._ready else self._not_ready
+
+    def layered(self, method: MethodDescriptor, behavior: Behavior) -> Behavior:
+        """Return a behavior with all layers around it."""
+        return _layered(self._layers, method, behavior)
 
     def ready(self) -> None:
         """Serve calls from now on; until then they are refused."""
@@ -158,7 +186,7 @@ class MethodTable(grpc.GenericRpcHandler):
 
 
 class _Refusal:
-    """Answers on a thread of its own, while all others are busy or what they would work with is not there yet."""
+    """Answers on a thread of its own: all others are busy, what they work with is not there, or who calls may not."""
 
     experimental_thread_pool = _REFUSALS
 

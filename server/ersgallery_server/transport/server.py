@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from ersgallery_server.config import Settings
 from ersgallery_server.transport.activity import Activity, CallPool
 from ersgallery_server.transport.certificates import Certificates
-from ersgallery_server.transport.methods import SERVICES, Layer, MethodTable
+from ersgallery_server.transport.methods import SERVICES, Admission, Layer, MethodTable
 from ersgallery_server.transport.readiness import Readiness
 
 SENDING_S = 0.5
@@ -34,11 +34,16 @@ class GrpcServer:
     """Serves handlers on one address."""
 
     def __init__(
-        self, settings: Settings, handlers: Sequence[object], layers: Sequence[Layer], ping: Callable[[], None]
+        self,
+        settings: Settings,
+        handlers: Sequence[object],
+        layers: Sequence[Layer],
+        ping: Callable[[], None],
+        admit: Admission,
     ) -> None:
         """Bind the address; raises OSError where that is not possible, CertificateUnusable.
 
-        ping: asks whether the store answers.
+        ping: asks whether the store answers. admit: see MethodTable.
         """
         self.certificates = None if settings.tls is None else Certificates(settings.tls)
         self._activity = Activity()
@@ -51,10 +56,11 @@ class GrpcServer:
             max_streams=settings.max_streams,
             max_waiting=settings.max_waiting_calls,
             max_message_bytes=settings.max_message_bytes,
+            admit=admit,
         )
         self._health = _Health(experimental_thread_pool=_HEALTH)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._server.add_generic_rpc_handlers((self._methods, _reflection(self._methods)))
+        self._server.add_generic_rpc_handlers((self._methods, _Reflection(self._methods)))
         self.readiness = Readiness(NAMES, self._health.set, ping)
         host = f"[{settings.host}]" if ":" in settings.host.strip("[]") and settings.host[0] != "[" else settings.host
         self.address = f"{host}:{_bind(self._server, f'{host}:{settings.port}', self.certificates)}"
@@ -112,15 +118,27 @@ class _Health(health.HealthServicer):
     Check.experimental_thread_pool = _HEALTH  # type: ignore[attr-defined]  # gRPC looks for it on the function
 
 
-def _reflection(methods: MethodTable) -> grpc.GenericRpcHandler:
-    """Return reflection as one more stream among those that are limited: an open one holds a thread like any other."""
-    servicer: Any = reflection.ReflectionServicer((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME))
-    handler = grpc.stream_stream_rpc_method_handler(
-        methods.limited(servicer.ServerReflectionInfo),
-        reflection_pb2.ServerReflectionRequest.FromString,
-        reflection_pb2.ServerReflectionResponse.SerializeToString,
-    )
-    return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {"ServerReflectionInfo": handler})
+class _Reflection(grpc.GenericRpcHandler):
+    """Reflection as one more stream of the table: an open one holds a thread, and who may not call may not ask."""
+
+    def __init__(self, methods: MethodTable) -> None:
+        servicer: Any = reflection.ReflectionServicer((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        method: Any = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].methods_by_name[
+            "ServerReflectionInfo"
+        ]
+        self._methods = methods
+        self._name = f"/{reflection.SERVICE_NAME}/{method.name}"
+        self._handler = grpc.stream_stream_rpc_method_handler(
+            methods.limited(methods.layered(method, servicer.ServerReflectionInfo)),
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return what serves a call for reflection; None for any other."""
+        if handler_call_details.method != self._name:
+            return None
+        return self._methods.admitted(self._handler, handler_call_details)
 
 
 def _bind(server: grpc.Server, address: str, certificates: Certificates | None) -> int:
