@@ -62,13 +62,9 @@ class Call:
 
     deadline_s: on the monotonic clock, None for none. metadata: the (key, value) pairs that the caller sent along, keys
     in lower case. peer: the caller's address. peer_name: the name in the certificate that the caller's connection
-<<<<<<< HEAD
-    showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's. trace: takes
-    down what the call waits for, where somebody wants to know. notes: what layers leave for those outside of them.
-=======
     showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's. grant: what the
     caller may do, of which lists show no more. trace: takes down what the call waits for, where somebody wants to know.
->>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
+    notes: what layers leave for those outside of them.
     """
 
     deadline_s: float | None = None

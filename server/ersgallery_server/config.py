@@ -32,18 +32,11 @@ class Settings:
 
     database_url None means SQLite in data_dir. It may carry a password and stays out of repr. `device` is where indexes
     run (auto, cpu, cuda:N, cuda:N,M, cuda:all), `inference_device` where models run (auto, cpu, cuda:N). Without tls
-<<<<<<< HEAD
-    nothing is encrypted. rows_on_disk keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None
-    serves no metrics, in which so many metrics_galleries have a label of their own. traces: where an OTLP collector
-    takes spans; None makes none. lease_s: after so long without a sign of life another server may take over a
-    PostgreSQL database. audit_log None writes none.
-=======
     nothing is encrypted. require_tokens None: where others than this machine can reach the server, which without TLS
     and tokens is served with allow_insecure alone. max_calls_per_second is each caller's, 0 for no limit. rows_on_disk
     keeps the indexes' float32 rows in nameless files of data_dir. metrics_port None serves no metrics, in which so many
     metrics_galleries have a label of their own. traces: where an OTLP collector takes spans; None makes none. lease_s:
-    after so long without a sign of life another server may take over a PostgreSQL database.
->>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
+    after so long without a sign of life another server may take over a PostgreSQL database. audit_log None writes none.
     """
 
     data_dir: Path
@@ -73,14 +66,11 @@ class Settings:
     metrics_port: int | None = None
     metrics_galleries: int = 100
     traces: str | None = None
-<<<<<<< HEAD
     audit_log: Path | None = None
     audit_identifications: Identifications = Identifications.SUMMARY
-=======
     require_tokens: bool | None = None
     allow_insecure: bool = False
     max_calls_per_second: float = 0.0
->>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
     log_format: str = "console"
     log_level: str = "info"
 

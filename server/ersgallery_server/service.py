@@ -14,11 +14,8 @@ from ersgallery_index import parse_device
 from filelock import FileLock, Timeout
 from prometheus_client import CollectorRegistry
 
-<<<<<<< HEAD
-from ersgallery_server.audit import Audit, LineFile
-=======
 from ersgallery_server.access import Authentication, Authorization, Rates, TokenDirectory
->>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
+from ersgallery_server.audit import Audit, LineFile
 from ersgallery_server.config import Settings
 from ersgallery_server.faces import FacePipeline, load_pipeline
 from ersgallery_server.faces.sessions import Inference
@@ -120,9 +117,9 @@ class Service:
             self._tracing = _tracing(settings)
             if self._tracing is not None:
                 opened.callback(self._tracing.close)
-            tokens = TokenDirectory(self._store)
-            opened.callback(tokens.close)
-            self._authentication = Authentication(tokens, required=settings.tokens_required)
+            self._tokens = TokenDirectory(self._store)
+            opened.callback(self._tokens.close)
+            self._authentication = Authentication(self._tokens, required=settings.tokens_required)
             self._server = GrpcServer(
                 settings, self._handlers(), self._layers(), self._store.ping, self._authentication.identify
             )
@@ -193,14 +190,10 @@ class Service:
         owners = [] if self._store.ownership is None else [OwnersOnly(self._store.ownership)]
         audit = [] if self._audit is None else [self._audit]
         tracing = [] if self._tracing is None else [self._tracing]
-<<<<<<< HEAD
         noting = [] if self._audit is None else [self._audit.inner]
-        return [*audit, *tracing, self._calls, *noting, *owners]
-=======
         authorization = Authorization(self._operations, Rates(self._settings.max_calls_per_second))
         # What stands between authentication and authorization knows the caller, and also sees what is not permitted.
-        return [*tracing, self._calls, self._authentication, authorization, *owners]
->>>>>>> 40058ed (Know callers by tokens, and permit each what its token says)
+        return [*audit, *tracing, self._calls, self._authentication, *noting, authorization, *owners]
 
     def _registry(self) -> CollectorRegistry:
         server = self._server

@@ -33,10 +33,10 @@ Where = Callable[[Any, Operations], "str | Place"]
 class Rule:
     """What a method needs.
 
-    scope: None for a valid token alone. where: the id of the gallery that a request is about, or what else.
+    where: the id of the gallery that a request is about, or what else. faces: that count against the caller's rate.
     """
 
-    scope: Scope | None
+    scope: Scope
     where: Where
     faces: Callable[[Any], int] = lambda _request: 1
 
@@ -71,23 +71,23 @@ def _scored(request: Any, operations: Operations) -> str | Place:
     return Place.SHARED if request.WhichOneof("under") == "profile" else _named("gallery")(request, operations)
 
 
-def _members(message: Any, field: str) -> int:
-    return max(1, len(message.template.members)) if message.WhichOneof(field) == "template" else 1
+def _members(message: Any) -> int:
+    return max(1, len(message.template.members)) if message.WhichOneof("source") == "template" else 1
 
 
 def _probes(batch: Any) -> int:
     if batch.WhichOneof("probes") == "matrix":
         return min(int(batch.matrix.rows), MOST_FACES)
-    return sum(_members(probe, "probe") for probe in batch.list.probes)
+    return sum(_members(probe) for probe in batch.list.probes)
 
 
 def _enrollments(batch: Any) -> int:
-    return sum(_members(each, "source") for each in batch.enrollments)
+    return sum(_members(each) for each in batch.enrollments)
 
 
 def _verified(request: Any) -> int:
     two = request.WhichOneof("reference") == "reference_probe"
-    return _members(request.probe, "probe") + (_members(request.reference_probe, "probe") if two else 0)
+    return _members(request.probe) + (_members(request.reference_probe) if two else 0)
 
 
 _READ, _IDENTIFY, _ENROLL, _ADMIN = (partial(Rule, scope) for scope in Scope)
@@ -113,7 +113,7 @@ RULES: Mapping[str, Rule] = {
         _named("batch.parent"), lambda request: _enrollments(request.batch)
     ),
     "ersgallery.v1.IdentificationService.Identify": _IDENTIFY(
-        _named("gallery"), lambda request: _members(request.probe, "probe")
+        _named("gallery"), lambda request: _members(request.probe)
     ),
     "ersgallery.v1.IdentificationService.BatchIdentify": _IDENTIFY(_named("gallery"), _probes),
     "ersgallery.v1.IdentificationService.StreamIdentify": _IDENTIFY(
@@ -136,6 +136,5 @@ RULES: Mapping[str, Rule] = {
     "ersgallery.v1.HygieneService.FindMagnets": _ADMIN(_named("gallery")),
     "ersgallery.v1.HygieneService.FindDuplicateSubjects": _ADMIN(_named("gallery")),
     "ersgallery.v1.HygieneService.FindLowErsSubjects": _READ(_named("gallery")),
-    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Rule(None, _shared),
 }
 """By the methods' full names; a method without a row is not served."""

@@ -82,7 +82,6 @@ class MethodTable(grpc.GenericRpcHandler):
         admit: Admission = _admit_all,
     ) -> None:
         self._activity = activity
-        self._layers = layers
         self._admit = admit
         self._max_streams = max_streams
         self._max_waiting = max_waiting
@@ -114,10 +113,6 @@ class MethodTable(grpc.GenericRpcHandler):
         if self._ready and self._activity.waiting < self._max_waiting:
             return method
         return self._full if self._ready else self._not_ready
-
-    def layered(self, method: MethodDescriptor, behavior: Behavior) -> Behavior:
-        """Return a behavior with all layers around it."""
-        return _layered(self._layers, method, behavior)
 
     def ready(self) -> None:
         """Serve calls from now on; until then they are refused."""

@@ -123,13 +123,10 @@ class _Reflection(grpc.GenericRpcHandler):
 
     def __init__(self, methods: MethodTable) -> None:
         servicer: Any = reflection.ReflectionServicer((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME))
-        method: Any = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].methods_by_name[
-            "ServerReflectionInfo"
-        ]
         self._methods = methods
-        self._name = f"/{reflection.SERVICE_NAME}/{method.name}"
+        self._name = f"/{reflection.SERVICE_NAME}/ServerReflectionInfo"
         self._handler = grpc.stream_stream_rpc_method_handler(
-            methods.limited(methods.layered(method, servicer.ServerReflectionInfo)),
+            methods.limited(servicer.ServerReflectionInfo),
             reflection_pb2.ServerReflectionRequest.FromString,
             reflection_pb2.ServerReflectionResponse.SerializeToString,
         )

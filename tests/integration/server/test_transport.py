@@ -303,7 +303,7 @@ def test_a_drain_that_takes_too_long_ends_all_the_same(tmp_path: Path) -> None:
 def test_a_start_that_fails_gives_everything_back(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with pytest.raises(OSError, match="cannot be bound"):
-        Service(settings(tmp_path, host="203.0.113.1"))
+        Service(settings(tmp_path, host="203.0.113.1", allow_insecure=True))
     with running_server(settings(tmp_path)) as server:
         create_gallery(server, "g")
     assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith(("index", "store"))]

@@ -161,6 +161,7 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
         connection.execute(text("ALTER TABLE changes DROP COLUMN subject_key"))
         connection.execute(text("DROP INDEX ix_requests_create_time"))
         connection.execute(text("DROP TABLE owner"))
+        connection.execute(text("DROP TABLE tokens"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert migrate(engines.writing) == ("0001", newest_migration())
     engines.dispose()
