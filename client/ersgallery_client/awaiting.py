@@ -31,6 +31,8 @@ class AsyncTransport:
         *,
         tls: TlsOptions | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        allow_insecure: bool = False,
         timeout: Timeout | None = None,
         retry: RetryPolicy | None = None,
         limits: Limits | None = None,
@@ -38,7 +40,7 @@ class AsyncTransport:
     ) -> None:
         self.options = Options().replaced(timeout=timeout, retry=retry, limits=limits, keepalive=keepalive)
         self._connection: Connection[grpc.aio.Channel] = Connection(
-            endpoint(address, tls, credentials, self.options),
+            endpoint(address, tls, credentials, self.options, token=token, allow_insecure=allow_insecure),
             insecure=grpc.aio.insecure_channel,
             secure=grpc.aio.secure_channel,
         )

@@ -22,6 +22,8 @@ class BlockingTransport:
 
     address: `HOST:PORT`, or any other gRPC target such as `unix:/run/ersgallery.sock`.
     tls: certificates; credentials: ready-made ones instead. Without either the connection is not encrypted.
+    token: by which the server knows the caller. allow_insecure: send it unencrypted, also to another machine.
+    Raises ValueError where a token would be sent so and that was not said.
     """
 
     def __init__(
@@ -30,6 +32,8 @@ class BlockingTransport:
         *,
         tls: TlsOptions | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        allow_insecure: bool = False,
         timeout: Timeout | None = None,
         retry: RetryPolicy | None = None,
         limits: Limits | None = None,
@@ -37,7 +41,7 @@ class BlockingTransport:
     ) -> None:
         self.options = Options().replaced(timeout=timeout, retry=retry, limits=limits, keepalive=keepalive)
         self._connection: Connection[grpc.Channel] = Connection(
-            endpoint(address, tls, credentials, self.options),
+            endpoint(address, tls, credentials, self.options, token=token, allow_insecure=allow_insecure),
             insecure=grpc.insecure_channel,
             secure=grpc.secure_channel,
         )

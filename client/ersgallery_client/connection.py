@@ -1,8 +1,11 @@
 """Where the server is, and the gRPC channel to it, opened at the first call."""
 
+import ipaddress
+import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -23,19 +26,56 @@ class Endpoint:
     address: str
     credentials: grpc.ChannelCredentials | None
     arguments: list[tuple[str, int | str]]
+    token: str | None = field(default=None, repr=False)
 
 
 def endpoint(
-    address: str, tls: TlsOptions | None, credentials: grpc.ChannelCredentials | None, options: Options
+    address: str,
+    tls: TlsOptions | None,
+    credentials: grpc.ChannelCredentials | None,
+    options: Options,
+    *,
+    token: str | None = None,
+    allow_insecure: bool = False,
 ) -> Endpoint:
-    """Read the certificates, if any; raises ValueError where both tls and credentials are given, OSError."""
+    """Read the certificates, if any.
+
+    Raises ValueError where both tls and credentials are given, for a token that is none, and for one that others could
+    read on its way unless allow_insecure; and OSError.
+    """
+    _check_token(token, address, safe=allow_insecure or tls is not None or credentials is not None)
     if tls is not None and credentials is not None:
         raise ValueError("give tls or credentials, not both")
     arguments: list[tuple[str, int | str]] = [*options.channel_arguments()]
     if tls is not None:
         credentials = tls.credentials()
         arguments += tls.channel_arguments()
-    return Endpoint(address, credentials, arguments)
+    return Endpoint(address, credentials, arguments, token)
+
+
+def _check_token(token: str | None, address: str, *, safe: bool) -> None:
+    """Raise ValueError, without the token in its text."""
+    if token is None:
+        return
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ValueError("a token has no spaces and nothing that is not ASCII")
+    if not (safe or _is_local(address)):
+        raise ValueError(
+            f"the token would go to {address} unencrypted, where others could read it: give tls=TlsOptions(), or say "
+            "allow_insecure=True"
+        )
+
+
+def _is_local(address: str) -> bool:
+    """Tell whether a gRPC target is on this machine; a name other than localhost is taken not to be."""
+    if address.startswith(("unix:", "unix-abstract:")):
+        return True
+    host = re.sub(r"^(dns:///|ipv4:|ipv6:)", "", address)
+    host = host.rpartition(":")[0].strip("[]") or host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Connection(Generic[ChannelT]):
@@ -48,6 +88,7 @@ class Connection(Generic[ChannelT]):
         self._place = place
         self._insecure = insecure
         self._secure = secure
+        self._metadata = () if place.token is None else (("authorization", f"Bearer {place.token}"),)
         self._lock = threading.Lock()
         self._channel: ChannelT | None = None
         self._callables: dict[str, Any] = {}
@@ -76,7 +117,8 @@ class Connection(Generic[ChannelT]):
             if self._channel is None:
                 self._channel = self._open()
             if rpc.path not in self._callables:
-                self._callables[rpc.path] = getattr(self._channel, arity)(rpc.path)
+                made = getattr(self._channel, arity)(rpc.path)
+                self._callables[rpc.path] = partial(made, metadata=self._metadata) if self._metadata else made
             return self._callables[rpc.path]
 
     def _open(self) -> ChannelT:

@@ -1,5 +1,6 @@
 """The command group with its global options, and how errors end it."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from ersgallery_client.cli.identify import identify
 from ersgallery_client.cli.score import score
 from ersgallery_client.cli.session import Session
 from ersgallery_client.cli.tls import chosen_tls, tls_options
+from ersgallery_client.cli.token import chosen_token, token_options
 from ersgallery_client.cli.verify import verify
 from ersgallery_client.connection import DEFAULT_ADDRESS
 from ersgallery_client.errors import GalleryError, HandshakeFailed, ServerUnreachable
@@ -71,6 +73,7 @@ Exit codes: 0 fine, 1 error, 2 usage.""",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of tables.")
 @tls_options
+@token_options
 @click.version_option(package_name="ersgallery")
 @click.pass_context
 def app(
@@ -79,10 +82,13 @@ def app(
     server: str,
     timeout_s: float,
     as_json: bool,
+    token: str | None,
+    token_file: Path | None,
+    allow_insecure: bool,
     **tls: Any,
 ) -> None:
     """Enrol faces in galleries and find out who somebody is, or that it cannot be told."""
-    ctx.obj = Session(server, timeout_s, chosen_tls(**tls), as_json)
+    ctx.obj = Session(server, timeout_s, chosen_tls(**tls), as_json, chosen_token(token, token_file), allow_insecure)
 
 
 for command in (

@@ -24,12 +24,20 @@ class Session:
     timeout_s: float
     tls: TlsOptions | None
     json: bool
+    token: str | None = field(default=None, repr=False)
+    allow_insecure: bool = False
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
 
     def client(self) -> GalleryClient:
         """Return a client that is closed when the command ends."""
         timeout = Timeout(read_s=self.timeout_s, write_s=self.timeout_s)
-        return click.get_current_context().with_resource(GalleryClient(self.server, tls=self.tls, timeout=timeout))
+        try:
+            client = GalleryClient(
+                self.server, tls=self.tls, token=self.token, allow_insecure=self.allow_insecure, timeout=timeout
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        return click.get_current_context().with_resource(client)
 
     def show(self, document: Any, table: Callable[[], RenderableType]) -> None:
         """Print a result: the document as JSON for programs, or else the table for people."""
