@@ -28,7 +28,7 @@ HALF_LIFE_PROBES = 500
 OWN_PROBES = 1000
 """So many first probes are what is expected where the profile does not tell."""
 
-ALARMING_PROBES, ALARMING_DRIFT, CALM_DRIFT = 200, 0.25, 0.15
+ALARMING_PROBES, ALARMING_DRIFT, CALM_DRIFT = 200, 0.15, 0.1
 """From how many probes in the window and from which drift on there is a warning, and below which it has passed."""
 
 LOOK_EVERY_PROBES = 100

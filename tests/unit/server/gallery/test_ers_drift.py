@@ -55,7 +55,7 @@ def test_probes_as_the_profile_expects_them_do_not_alarm_however_they_happen_to_
         drift = ErsDrift("g", catalogued())
         added(drift, drawn(expected(), 2000, seed), catalogued())
         worst = max(worst, drift.read().down, drift.read().up)
-    assert worst < 0.5 * ALARMING_DRIFT
+    assert worst < 0.6 * ALARMING_DRIFT
     assert drift.read().by_profile
 
 
@@ -75,7 +75,7 @@ def test_probes_that_are_mended_are_forgotten_after_some_half_lives() -> None:
         added(drift, np.full(1000, 0.1), catalogued())
         assert drift.read().down > 0.9
         added(drift, drawn(expected(), 4000), catalogued())
-    assert drift.read().down < 0.15
+    assert drift.read().down < 0.1
     assert [entry["log_level"] for entry in logs] == ["warning", "info"]  # once each, not with every batch
 
 
