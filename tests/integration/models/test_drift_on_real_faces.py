@@ -73,7 +73,7 @@ def found_share(server: RunningServer, photographs: Any, probes: Rows) -> float:
         and found.subjects[found.subject_index[best[row]]].endswith(f"/{name}")
         for row, name in enumerate(photographs.identities[later(photographs)])
     ]
-    return sum(right) / len(right)
+    return float(np.mean(right))
 
 
 def drift(told: Scraped) -> float:
