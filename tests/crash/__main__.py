@@ -6,16 +6,20 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tests.crash.databases import PostgresCluster, postgres_cluster
+from tests.crash.histories import check_histories
 from tests.crash.known import Violation
+from tests.crash.recording import NotLinearizable
 from tests.crash.rounds import Crashes
 
 ROOT = Path(__file__).parents[2]
+HISTORIES = 500
 KILLS = {"sqlite": 150, "postgresql": 60}
 
 
@@ -36,6 +40,7 @@ def main(context: click.Context, folder: Path, seed: int) -> None:
     if context.invoked_subcommand is None:
         for database, kills in KILLS.items():
             _run(folder.absolute(), seed, database, kills)
+        _check_histories(folder.absolute(), seed, HISTORIES, "sqlite")
 
 
 @main.command()
@@ -46,6 +51,31 @@ def kill(given: tuple[Path, int], database: str, kills: int | None) -> None:
     """Kill the server; on PostgreSQL the database's processes too."""
     folder, seed = given
     _run(folder, seed, database, kills or KILLS[database])
+
+
+@main.command()
+@click.option("--histories", default=HISTORIES, type=click.IntRange(1), help="How many.")
+@click.option("--database", default="sqlite", type=click.Choice(list(KILLS)))
+@click.pass_obj
+def linearizability(given: tuple[Path, int], histories: int, database: str) -> None:
+    """Let five clients at once enrol, delete, search and change settings, and find an order that explains it."""
+    folder, seed = given
+    _check_histories(folder, seed, histories, database)
+
+
+def _check_histories(folder: Path, seed: int, count: int, database: str) -> None:
+    place = folder / "histories"
+    shutil.rmtree(place, ignore_errors=True)
+    begun_s = time.monotonic()
+    with _cluster(database) as cluster:
+        try:
+            figures = check_histories(place, seed, count, click.echo, cluster.url if cluster else None)
+        except NotLinearizable as broken:
+            click.echo(f"NOT LINEARIZABLE: {broken}", err=True)
+            sys.exit(1)
+    summary = {**asdict(figures), "seed": seed, "seconds": round(time.monotonic() - begun_s)}
+    _write_summary(folder / "summary.json", f"linearizability_{database}", summary)
+    click.echo(json.dumps(summary))
 
 
 def _run(folder: Path, seed: int, database: str, kills: int) -> None:
