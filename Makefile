@@ -7,7 +7,7 @@ STUBS := .venv-stubs/bin
 CODE := index server client tests proto/generate.py
 EXTRAS ?= server,cpu,postgres,calibration,demo,tracing,dev
 
-.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu crash clean
+.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu crash fuzz clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-gpu: $(VENV)/ready ## The same on a GPU; needs EXTRAS=server,gpu,calibrati
 
 crash: $(VENV)/ready ## Kill the server 210 times under load and check that nothing is lost; 20 minutes.
 	$(BIN)/python -m tests.crash $(ARGS)
+
+fuzz: $(VENV)/ready ## Attack everything that parses; ARGS="--minutes 240" for hours.
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 test: $(VENV)/ready ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)

@@ -8,6 +8,7 @@ import pytest
 from ersgallery_server.models.catalogue import default_model
 from ersgallery_server.models.errors import SourceUnavailable
 from ersgallery_server.models.install import install
+from ersgallery_server.models.installed import is_installed
 
 _ROOT = Path(__file__).parents[2]
 
@@ -35,3 +36,9 @@ def lfw_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} does not exist: no real faces")
     return folder
+
+
+def models_dir_if_installed() -> Path | None:
+    """Return the models directory where the default model is in it already; nothing is downloaded."""
+    directory = Path(os.environ.get("ERSGALLERY_TEST_MODELS_DIR") or _ROOT / "build" / "models")
+    return directory if is_installed(default_model(), directory) else None

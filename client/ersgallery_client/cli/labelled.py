@@ -41,5 +41,8 @@ def _column(path: Path, name: str, labels: NDArray[np.generic], rows: int) -> li
     if labels.dtype.kind not in "USiu":
         raise click.ClickException(f"{path}: `{name}` must be words or whole numbers, not {labels.dtype}")
     if labels.dtype.kind == "S":
-        labels = np.char.decode(labels.astype(np.bytes_), "utf-8")
+        try:
+            labels = np.char.decode(labels.astype(np.bytes_), "utf-8")
+        except UnicodeError as error:
+            raise click.ClickException(f"{path}: `{name}` is no UTF-8") from error
     return [str(label) for label in labels.tolist()]

@@ -1,7 +1,6 @@
 """What `enroll` can read: a folder per person, a flat folder, a CSV or an .npz of embeddings."""
 
 import csv
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,24 +61,11 @@ def read_folder(folder: Path) -> Source:
 
 def read_csv(path: Path) -> Iterator[Item]:
     """Give the rows of a CSV with the columns subject, file and perhaps media_id and display_name."""
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        missing = {"subject", "file"} - set(rows.fieldnames or ())
-        if missing:
-            raise click.ClickException(f"{path} has no column {' and no column '.join(sorted(missing))}")
-        for row in rows:
-            if not row["subject"] or not row["file"]:
-                raise click.ClickException(f"{path}, line {rows.line_num}: subject and file must not be empty")
-            file = path.parent / row["file"]
-            yield Item(
-                str(file),
-                Enrollment(
-                    row["subject"],
-                    file,
-                    media_id=row.get("media_id") or "",
-                    subject_display_name=row.get("display_name") or "",
-                ),
-            )
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            yield from _items_of(path, csv.DictReader(lines))
+    except (csv.Error, UnicodeError) as error:
+        raise click.ClickException(f"{path} is no CSV in UTF-8: {error}") from error
 
 
 def read_embeddings(path: Path) -> NDArray[np.float32]:
@@ -96,6 +82,25 @@ def read_embeddings(path: Path) -> NDArray[np.float32]:
 def is_image(path: Path) -> bool:
     """Say whether a file is a photograph by its name."""
     return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _items_of(path: Path, rows: "csv.DictReader[str]") -> Iterator[Item]:
+    missing = {"subject", "file"} - set(rows.fieldnames or ())
+    if missing:
+        raise click.ClickException(f"{path} has no column {' and no column '.join(sorted(missing))}")
+    for row in rows:
+        if not row["subject"] or not row["file"]:
+            raise click.ClickException(f"{path}, line {rows.line_num}: subject and file must not be empty")
+        file = path.parent / row["file"]
+        yield Item(
+            str(file),
+            Enrollment(
+                row["subject"],
+                file,
+                media_id=row.get("media_id") or "",
+                subject_display_name=row.get("display_name") or "",
+            ),
+        )
 
 
 def _files(folder: Path) -> list[Path]:
@@ -118,9 +123,11 @@ def load_arrays(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = 
         if isinstance(loaded, np.ndarray):
             return {"embedding": loaded}
         with loaded:
-            missing = sorted(set(names) - set(loaded.files))
-            if missing:
-                raise click.ClickException(f"{path} has no array {' and no array '.join(missing)}")
-            return {name: loaded[name] for name in (*names, *optional) if name in loaded.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            found = {name: loaded[name] for name in (*names, *optional) if name in loaded.files}
+    except Exception as error:
         raise click.ClickException(f"{path} cannot be read: it is damaged or holds Python objects") from error
+    arrays = {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
+    missing = sorted(set(names) - set(arrays))
+    if missing:
+        raise click.ClickException(f"{path} has no array {' and no array '.join(missing)}")
+    return arrays

@@ -1,7 +1,6 @@
 """The faces of an evaluation, embedded once: who they show, how they were degraded, and other measures of quality."""
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ersgallery_server.evaluation.plan import Part, Role
 from ersgallery_server.faces.degrade import Degradation
 from ersgallery_server.models.errors import CalibrationFailed
+from ersgallery_server.models.npz_file import read_npz
 from ersgallery_server.models.storage import atomic_write
 
 KINDS = tuple(Degradation)
@@ -81,13 +81,13 @@ class Corpus:
     @classmethod
     def load(cls, path: Path) -> "Corpus":
         """Read what `save` wrote. Raises CalibrationFailed for a file that is none."""
+        arrays = read_npz(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                about: dict[str, Any] = json.loads(file["about"].tobytes())
-                columns = {name: file[name] for name in _COLUMNS}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            about: dict[str, Any] = json.loads(arrays["about"].tobytes())
+            columns: dict[str, NDArray[Any]] = {name: arrays[name] for name in _COLUMNS}
+            return cls(about["model"], tuple(about["names"]), tuple(about["people"]), **columns)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CalibrationFailed(f"{path} is no corpus of this version: {error}") from error
-        return cls(about["model"], tuple(about["names"]), tuple(about["people"]), **columns)
 
     def _columns(self) -> dict[str, NDArray[Any]]:
         return {name: getattr(self, name) for name in _COLUMNS}

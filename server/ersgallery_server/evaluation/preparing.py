@@ -1,7 +1,6 @@
 """What an evaluation begins with: faces embedded once and kept, or embeddings that are given."""
 
 import hashlib
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from ersgallery_server.evaluation.drawing import draw_views, part_sizes, require
 from ersgallery_server.evaluation.embedding import DETECTOR_THRESHOLD, embed_views, embed_wild
 from ersgallery_server.evaluation.plan import CorpusPlan, EvaluationPlan, Part, Role
 from ersgallery_server.models.errors import CalibrationFailed
+from ersgallery_server.models.npz_file import read_npz
 from ersgallery_server.profiling.aligned_faces import AlignedFaces
 
 Progress = Callable[[int, int], None]
@@ -97,12 +97,7 @@ def read_corpus(path: Path, model: str, plan: CorpusPlan, *, making_profile: boo
     making_profile: a profile is to be made of them, which more people are needed for. Raises
     models.errors.CalibrationFailed, ersgallery_index.errors.CalibrationFailed.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            kept = "about" in getattr(archive, "files", ())
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise CalibrationFailed(f"{path} is truncated, corrupt or no .npz file: {error}") from error
-    if kept:
+    if read_npz(path, ("about",)):
         return Corpus.load(path)
     from ersgallery_server.profiling.given_embeddings import read_embeddings
 

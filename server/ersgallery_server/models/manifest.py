@@ -108,11 +108,11 @@ def parse_manifest(text: str, origin: str) -> ModelPackage:
     """Read a manifest from TOML; `origin` names it in errors. Raises InvalidManifest."""
     try:
         package = _package(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        problem = _problem(package)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidManifest(f"{origin} is no TOML: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidManifest(f"{origin}: {error!s}") from error
-    problem = _problem(package)
     if problem:
         raise InvalidManifest(f"{origin}: {problem}")
     return package

@@ -30,6 +30,7 @@ _MAGIC = b"ERSGSNAP"
 _PREFIX = struct.Struct("<8sIII")
 _HEAD = struct.Struct("<IIqq8x")
 _ROW_BYTES_BESIDES_VECTOR = 24
+_MOST = (1 << 63) - 1
 
 
 class SnapshotRefused(Exception):
@@ -127,11 +128,22 @@ def unpack_header(packed: bytes) -> Header:
     text = packed[_PREFIX.size : _PREFIX.size + length]
     if len(text) != length or zlib.crc32(text) != crc:
         raise SnapshotRefused("has a damaged header")
-    return _header_of(json.loads(text))
+    return _header_of(text)
 
 
-def _header_of(found: dict[str, Any]) -> Header:
-    return Header(origin=Origin(**found.pop("origin")), **found)
+def _header_of(text: bytes) -> Header:
+    """Return the header of a text whose checksum fits; another program may have written it."""
+    try:
+        found: dict[str, Any] = json.loads(text)
+        header = Header(origin=Origin(**found.pop("origin")), **found)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise SnapshotRefused("has a header that is none of this version") from error
+    numbers = (header.origin.dimension, header.block_rows, header.rows, header.revision)
+    if not all(
+        type(number) is int and least <= number <= _MOST for number, least in zip(numbers, (1, 1, 0, 0), strict=True)
+    ):
+        raise SnapshotRefused("has a header with numbers that cannot be")
+    return header
 
 
 class Block:

@@ -17,12 +17,12 @@ from ersgallery.v1 import (
     recognizability_service_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from ersgallery_server.call import Behavior, Call, Cancellation
-from ersgallery_server.errors import BatchTooLarge, NotReady, Overloaded, TooManyStreams
+from ersgallery_server.errors import BatchTooLarge, InvalidRequest, NotReady, Overloaded, TooManyStreams
 from ersgallery_server.status import classify, to_status
 from ersgallery_server.transport.activity import Activity
 
@@ -148,23 +148,27 @@ class MethodTable(grpc.GenericRpcHandler):
         _abort(context, error)
 
     def _bind(self, method: MethodDescriptor, behavior: Behavior) -> "grpc.RpcMethodHandler[Any, Any]":
-        decode = GetMessageClass(method.input_type).FromString
+        decode = _decoder(method)
         if method.client_streaming:
-            return grpc.stream_stream_rpc_method_handler(self._stream(behavior), decode)
-        return grpc.unary_unary_rpc_method_handler(self._unary(behavior), decode)
+            return grpc.stream_stream_rpc_method_handler(self._stream(behavior, decode))
+        return grpc.unary_unary_rpc_method_handler(self._unary(behavior, decode))
 
-    def _unary(self, behavior: Behavior) -> Callable[[Any, grpc.ServicerContext], bytes]:
-        def serve(request: Any, context: grpc.ServicerContext) -> bytes:
+    def _unary(
+        self, behavior: Behavior, decode: Callable[[bytes], Message]
+    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+        def serve(request: bytes, context: grpc.ServicerContext) -> bytes:
             try:
-                return self._encode(behavior(request, _call(context)))
+                return self._encode(behavior(decode(request), _call(context)))
             except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
                 _abort(context, error)
 
         return serve
 
-    def _stream(self, behavior: Behavior) -> Callable[[Iterable[Any], grpc.ServicerContext], Iterator[Any]]:
-        def each(requests: Iterable[Any], call: Call) -> Iterator[bytes]:
-            for response in behavior(requests, call):
+    def _stream(
+        self, behavior: Behavior, decode: Callable[[bytes], Message]
+    ) -> Callable[[Iterable[Any], grpc.ServicerContext], Iterator[Any]]:
+        def each(requests: Iterable[bytes], call: Call) -> Iterator[bytes]:
+            for response in behavior(map(decode, requests), call):
                 try:
                     yield self._encode(response)
                 except BatchTooLarge as error:
@@ -198,6 +202,19 @@ def _find(handlers: Sequence[object], method: MethodDescriptor) -> Behavior:
         if behavior := getattr(handler, name, None):
             return behavior  # type: ignore[no-any-return]  # a bound method of a handler
     raise AttributeError(f"no handler has the method {name}")
+
+
+def _decoder(method: MethodDescriptor) -> Callable[[bytes], Message]:
+    """Return what reads a request; gRPC, which could do it too, would call one that cannot be read INTERNAL."""
+    read = GetMessageClass(method.input_type).FromString
+
+    def decode(encoded: bytes) -> Message:
+        try:
+            return read(encoded)
+        except DecodeError as error:
+            raise InvalidRequest.field("request", f"is no message {method.input_type.full_name}") from error
+
+    return decode
 
 
 def _layered(layers: Sequence[Layer], method: MethodDescriptor, behavior: Behavior) -> Behavior:

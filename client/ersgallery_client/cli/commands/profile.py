@@ -87,7 +87,7 @@ def read_profile_file(path: Path) -> dict[str, Any]:
     """Return the content of a profile file; raises click.ClickException where it is none."""
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.ClickException(f"{path} is no JSON") from error
     if not isinstance(content, dict):
         raise click.ClickException(f"{path} is no JSON object")
