@@ -323,3 +323,18 @@ def test_a_server_can_be_reached_by_ipv6(tmp_path: Path) -> None:
     with running_server(settings(tmp_path, host="::1")) as server:
         assert server.address.startswith("[::1]:")
         create_gallery(server, "g")
+
+
+@pytest.mark.parametrize("sent", [b"\xff\xff", b"\x0a\x7f", b"\x0b" * 200])
+def test_what_is_no_message_is_an_invalid_request_and_no_fault_of_the_server(
+    server: RunningServer, sent: bytes
+) -> None:
+    channel: Any = server.channel
+    with refused() as unary:
+        channel.unary_unary("/ersgallery.v1.GalleryService/GetGallery")(sent)
+    with refused() as stream:
+        list(channel.stream_stream("/ersgallery.v1.IdentificationService/StreamIdentify")(iter([sent])))
+    for refusal in (unary, stream):
+        assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert (refusal.reason, refusal.fields) == ("INVALID_REQUEST", ["request"])
+        assert "ersgallery.v1." in refusal.message

@@ -1,3 +1,6 @@
+import pickle
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +8,7 @@ import click
 import numpy as np
 import pytest
 from ersgallery_client import Embedding
+from ersgallery_client.cli.labelled import read_labelled
 from ersgallery_client.cli.sources import Source, read_embeddings, read_source
 
 
@@ -97,3 +101,46 @@ def test_an_npy_holds_one_embedding_or_several(tmp_path: Path, shape: tuple[int,
 def test_another_kind_of_file_is_no_source(photographs: Path) -> None:
     with pytest.raises(click.ClickException, match="neither a folder"):
         read_source(photographs / "ada" / "1.jpg")
+
+
+def archive(path: Path, name: str, body: bytes, method: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", method) as file:
+        file.writestr(name, body)
+
+
+def npy(header: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+
+
+def test_damaged_arrays_are_refused_with_a_sentence_whatever_numpy_makes_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "faces.npz"
+    for body in (
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1 << 40, 4), }\n"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 1099511627776), }\n"),
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (274877906944, 64), }\n"),
+        npy("{'descr': '<f4', 'fortran_order': ((("),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n") + pickle.dumps([1]),
+        b"no array",
+    ):
+        archive(file, "embedding.npy", body)
+        with pytest.raises(click.ClickException, match=r"cannot be read: it is damaged|has no array embedding"):
+            read_embeddings(file)
+    np.savez_compressed(file, embedding=np.arange(1000, dtype=np.float32).reshape(100, 10))
+    whole = file.read_bytes()
+    for cut in (
+        whole[:60] + b"\xff\x00" * 20 + whole[100:],
+        whole[:-1000],
+        whole.replace(b"PK\x03\x04", b"PK\x03\x05", 1),
+    ):
+        file.write_bytes(cut)
+        with pytest.raises(click.ClickException, match="cannot be read: it is damaged"):
+            read_embeddings(file)
+
+
+def test_labels_and_tables_that_are_no_utf_8_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    np.savez(tmp_path / "faces.npz", embedding=np.eye(2, dtype=np.float32), subject=np.array([b"a", b"\xff"]))
+    with pytest.raises(click.ClickException, match="`subject` is no UTF-8"):
+        read_labelled(tmp_path / "faces.npz")
+    (tmp_path / "people.csv").write_bytes(b"subject,file\n\xff,1.jpg\n")
+    with pytest.raises(click.ClickException, match="is no CSV in UTF-8"):
+        read_source(tmp_path / "people.csv")

@@ -67,8 +67,18 @@ def test_faces_of_too_few_people_for_a_profile_are_refused_before_a_model_is_loo
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(CalibrationFailed, match=r"no\.npz is truncated"):
+    with pytest.raises(CalibrationFailed, match=r"no\.npz is no \.npz file, or is truncated"):
         read_corpus(tmp_path / "no.npz", "mine", PLAN)
+
+
+def test_a_single_array_or_what_looks_like_a_kept_corpus_and_is_none_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "single.npy", np.eye(3))
+    with pytest.raises(CalibrationFailed, match="is a single array"):
+        read_corpus(tmp_path / "single.npy", "mine", PLAN)
+    for about in (b'{"model": 1}', b"[]", b"\xff", b"[" * 5000):
+        np.savez(tmp_path / "kept.npz", about=np.frombuffer(about, np.uint8))
+        with pytest.raises(CalibrationFailed, match="no corpus of this version"):
+            read_corpus(tmp_path / "kept.npz", "mine", PLAN)
 
 
 def test_a_given_profile_gives_the_figures_of_the_same_profile_made(toy_bench: Bench) -> None:

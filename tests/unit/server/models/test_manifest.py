@@ -49,6 +49,11 @@ def test_an_unknown_model_names_the_known_ones() -> None:
         ('colour = "RGB"', 'colour = "GBR"', "out of range"),
         ("size_px = 112", "size_px = 112\nsize = 3", "size"),
         ("[output]", "[output", "no TOML"),
+        ('name = "sface"', "name = true", "sface.toml: "),
+        ('profile = "sface.json"', "profile = 3", "sface.toml: "),
+        ("dimension = 128", "dimension = {}", "sface.toml: "),
+        ('licence = "MIT"', 'licence = ["MIT"]', "sface.toml: "),
+        ('name = "sface"', "name = " + "[" * 5000, "no TOML"),
     ],
 )
 def test_a_broken_manifest_is_an_error_that_says_what_is_wrong(old: str, new: str, problem: str) -> None:

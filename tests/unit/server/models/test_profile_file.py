@@ -161,3 +161,14 @@ def test_every_catalogued_model_comes_with_a_sound_profile_of_its_own(package: A
     assert figures["clean_below_gamma"] <= 0.005 + 3 * (2 * 0.005 / 2000) ** 0.5
     assert figures["auc_by_severity"]["1"] > 0.95
     assert profile.profile().dimension == package.dimension
+
+
+@pytest.mark.parametrize("field", ["gamma", "mean"])
+def test_a_whole_number_beyond_every_float_is_refused_like_any_other_wrong_number(tmp_path: Path, field: str) -> None:
+    from ersgallery_server.models.profile_file import _checksum
+
+    content = json.loads(written(tmp_path))
+    content[field] = 10**400 if field == "gamma" else [10**400] * 16
+    content["sha256"] = _checksum(content)
+    with pytest.raises(InvalidProfileFile, match=f"{field} must"):
+        parse_profile(json.dumps(content).encode(), "p.json")

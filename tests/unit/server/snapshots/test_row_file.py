@@ -1,7 +1,11 @@
 """A file of rows: what was written is read, what was erased is nowhere, and what is damaged is refused."""
 
+import dataclasses
+import json
 import os
 import stat
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +182,26 @@ def test_origins_differ_by_the_first_field_that_does() -> None:
 def test_a_header_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match="too long"):
         pack_header(Header(replace(ORIGIN, recipe="x" * 5000), 1, "mark", 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rows", -1),
+        ("rows", 1e308),
+        ("rows", 1 << 63),
+        ("block_rows", 0),
+        ("revision", None),
+        ("other", 1),
+        ("origin", []),
+    ],
+)
+def test_a_header_of_another_program_is_refused_although_its_checksum_fits(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    said = {**dataclasses.asdict(Header(ORIGIN, 7, "mark", BLOCK_ROWS, 4)), field: value}
+    text = json.dumps(said).encode()
+    packed = struct.pack("<8sIII", b"ERSGSNAP", FORMAT_VERSION, len(text), zlib.crc32(text)) + text
+    (tmp_path / "f").write_bytes(packed.ljust(4096, b"\0"))
+    with pytest.raises(SnapshotRefused, match="has a header"):
+        RowFile.open(tmp_path / "f")
