@@ -30,6 +30,8 @@
      |   +- ProfileModelMismatch
      |   +- ModelNotInstalled
      |   +- DeviceFull
+     |   +- TooManyGalleries
+     |   +- GalleryFull
      |   +- CalibrationFailed           the faces yield no threshold or profile
      +- Unavailable                     come again later; calls that may be repeated were repeated already
      |   +- ServerUnreachable           nobody answers at the address
@@ -219,6 +221,14 @@ class ModelNotInstalled(FailedPrecondition):
 
 class DeviceFull(FailedPrecondition):
     """The memory of the server's device cannot hold more faces; waiting does not help."""
+
+
+class TooManyGalleries(FailedPrecondition):
+    """The server has as many galleries as it may; waiting does not help."""
+
+
+class GalleryFull(FailedPrecondition):
+    """The gallery would have more faces than it may; nothing of the batch was stored, and waiting does not help."""
 
 
 class CalibrationFailed(FailedPrecondition):

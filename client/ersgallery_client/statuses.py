@@ -43,6 +43,8 @@ BY_REASON: Final[Mapping[str, type[GalleryError]]] = MappingProxyType(
         "PROFILE_MODEL_MISMATCH": errors.ProfileModelMismatch,
         "MODEL_NOT_INSTALLED": errors.ModelNotInstalled,
         "DEVICE_FULL": errors.DeviceFull,
+        "TOO_MANY_GALLERIES": errors.TooManyGalleries,
+        "GALLERY_FULL": errors.GalleryFull,
         "CALIBRATION_FAILED": errors.CalibrationFailed,
         "OVERLOADED": errors.Overloaded,
         "TOO_MANY_STREAMS": errors.TooManyStreams,

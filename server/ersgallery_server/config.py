@@ -7,7 +7,7 @@ from platformdirs import user_data_path
 
 from ersgallery_server.exposure import is_loopback, missing_protection
 from ersgallery_server.faces.images import ImageLimits
-from ersgallery_server.values import Identifications
+from ersgallery_server.values import UNLIMITED, Capacity, Identifications
 
 MIB = 1 << 20
 
@@ -71,6 +71,7 @@ class Settings:
     require_tokens: bool | None = None
     allow_insecure: bool = False
     max_calls_per_second: float = 0.0
+    capacity: Capacity = UNLIMITED
     log_format: str = "console"
     log_level: str = "info"
 

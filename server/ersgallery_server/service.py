@@ -109,6 +109,7 @@ class Service:
                 place=_index_place(settings),
                 max_waiting_searches=settings.max_waiting_searches,
                 snapshot_changed_faces=settings.snapshot_changed_faces,
+                capacity=settings.capacity,
             )
             self._drained_by_s = 0.0
             opened.callback(lambda: self._galleries.close(self._drained_by_s))

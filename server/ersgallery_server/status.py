@@ -44,6 +44,8 @@ REASONS: dict[type[Exception], tuple[Code, str]] = {
     errors.ModelNotInstalled: (Code.FAILED_PRECONDITION, "MODEL_NOT_INSTALLED"),
     errors.Overloaded: (Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
     stored.StoreOverloaded: (Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    stored.TooManyGalleries: (Code.RESOURCE_EXHAUSTED, "TOO_MANY_GALLERIES"),
+    stored.GalleryFull: (Code.RESOURCE_EXHAUSTED, "GALLERY_FULL"),
     DeviceFull: (Code.RESOURCE_EXHAUSTED, "DEVICE_FULL"),
     errors.TooManyStreams: (Code.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
     errors.Unauthenticated: (Code.UNAUTHENTICATED, "UNAUTHENTICATED"),

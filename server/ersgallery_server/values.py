@@ -112,6 +112,17 @@ class AcquisitionCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many galleries there may be, and faces in each; 0 for no limit."""
+
+    galleries: int = 0
+    faces_per_gallery: int = 0
+
+
+UNLIMITED = Capacity()
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryRecord:
     """A gallery as the store holds it. `version` counts changes of its settings, `revision` all changes."""
 

@@ -98,6 +98,12 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """RESOURCE_EXHAUSTED: the token's calls, and the faces in them, come faster than its limit, which the message names;
     RetryInfo says when to come again. A stream ends with it, and what was not answered may be sent again.
     """
+    ERROR_REASON_TOO_MANY_GALLERIES: _ErrorReason.ValueType  # 37
+    """RESOURCE_EXHAUSTED, without RetryInfo: the server has as many galleries as it may; the message names the limit."""
+    ERROR_REASON_GALLERY_FULL: _ErrorReason.ValueType  # 38
+    """RESOURCE_EXHAUSTED, without RetryInfo: the gallery would have more faces than it may; nothing of the batch was stored,
+    and the message names the limit.
+    """
     ERROR_REASON_NOT_READY: _ErrorReason.ValueType  # 41
     """UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""
     ERROR_REASON_DUPLICATE_SUBJECT: _ErrorReason.ValueType  # 39
@@ -195,6 +201,12 @@ ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 35
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 36
 """RESOURCE_EXHAUSTED: the token's calls, and the faces in them, come faster than its limit, which the message names;
 RetryInfo says when to come again. A stream ends with it, and what was not answered may be sent again.
+"""
+ERROR_REASON_TOO_MANY_GALLERIES: ErrorReason.ValueType  # 37
+"""RESOURCE_EXHAUSTED, without RetryInfo: the server has as many galleries as it may; the message names the limit."""
+ERROR_REASON_GALLERY_FULL: ErrorReason.ValueType  # 38
+"""RESOURCE_EXHAUSTED, without RetryInfo: the gallery would have more faces than it may; nothing of the batch was stored,
+and the message names the limit.
 """
 ERROR_REASON_NOT_READY: ErrorReason.ValueType  # 41
 """UNAVAILABLE: the server still loads its galleries; its health says NOT_SERVING until it is ready."""

@@ -58,6 +58,15 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     help="PEM file of authorities; turns mutual TLS on: only clients with a certificate of one of them get in.",
 )
 @click.option(
+    "--max-galleries", default=1000, type=click.IntRange(0, 1_000_000), help="Galleries on this server; 0 is no limit."
+)
+@click.option(
+    "--max-faces-per-gallery",
+    default=0,
+    type=click.IntRange(0, 1_000_000_000_000),
+    help="Faces in each gallery; 0 is as many as its memory holds.",
+)
+@click.option(
     "--require-tokens/--no-require-tokens",
     default=None,
     help="Answer only calls with a token of `ersgallery-server token create`. [default: where others than this machine "
@@ -225,6 +234,8 @@ def _settings(
     max_message_mib: int,
     max_image_mib: int,
     max_image_megapixels: int,
+    max_galleries: int,
+    max_faces_per_gallery: int,
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
@@ -233,13 +244,14 @@ def _settings(
     **others: Any,
 ) -> Settings:
     from ersgallery_server.faces import ImageLimits
-    from ersgallery_server.values import Identifications
+    from ersgallery_server.values import Capacity, Identifications
 
     audit_file = Path(audit_log) if audit_log else data_dir / "audit.log"
     return Settings(
         data_dir=data_dir,
         models_dir=models_dir or data_dir / "models",
         max_message_bytes=max_message_mib * MIB,
+        capacity=Capacity(max_galleries, max_faces_per_gallery),
         image_limits=ImageLimits(max_image_mib * MIB, max_image_megapixels * 1_000_000),
         tls=_tls_files(tls_cert, tls_key, tls_client_ca),
         audit_log=None if audit_log == "off" else audit_file,

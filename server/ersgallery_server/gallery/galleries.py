@@ -21,7 +21,7 @@ from ersgallery_server.gallery.saver import SnapshotSaver
 from ersgallery_server.gallery.state import GalleryState, IndexPlace, new_index, state_of
 from ersgallery_server.snapshots import SavedIndex, SnapshotFolder
 from ersgallery_server.store import DeletedGallery, GalleryNotFound, GallerySnapshot, Store, WriteTransaction
-from ersgallery_server.values import GalleryRecord, GallerySettings, ProfileVersion
+from ersgallery_server.values import UNLIMITED, Capacity, GalleryRecord, GallerySettings, ProfileVersion
 
 LOAD_CHUNK_ROWS = 16_384
 PAGE_ROWS = 1000
@@ -57,6 +57,7 @@ class Galleries:
         place: IndexPlace,
         max_waiting_searches: int,
         snapshot_changed_faces: int,
+        capacity: Capacity = UNLIMITED,
     ) -> None:
         self._store = store
         self._models = models
@@ -64,6 +65,7 @@ class Galleries:
         self._max_waiting = max_waiting_searches
         self._snapshots = snapshots
         self._snapshot_changed_faces = snapshot_changed_faces
+        self._capacity = capacity
         self._saver: SnapshotSaver | None = None
         self._galleries: dict[str, Gallery] = {}
         self._lock = threading.Lock()
@@ -103,13 +105,18 @@ class Galleries:
         return gallery if gallery is not None and gallery.record.key == record.key else None
 
     def create(self, gallery_id: str, settings: GallerySettings, profile: ProfileVersion, call: Call) -> Gallery:
-        """Make an empty gallery; raises GalleryExists, InvalidPolicy for impossible settings, and DeviceFull."""
+        """Make an empty gallery.
+
+        Raises GalleryExists, TooManyGalleries, InvalidPolicy for impossible settings, and DeviceFull.
+        """
         # Before the commit: a gallery in the store without an index would answer nothing until the next start.
         index = new_index(settings, profile.profile, self._place)
         opened: list[Gallery] = []
         call.wait(
             self._store.submit(
-                lambda transaction: transaction.create_gallery(gallery_id, settings, profile.key),
+                lambda transaction: transaction.create_gallery(
+                    gallery_id, settings, profile.key, max_galleries=self._capacity.galleries
+                ),
                 lambda record: opened.append(self._open(state_of(record, index, {}), self._saved(record))),
             )
         )
@@ -191,7 +198,8 @@ class Galleries:
     def _open(self, state: GalleryState, saved: SavedIndex) -> Gallery:
         profile = state.record.profile.profile
         actor = IndexActor(state, max_waiting=self._max_waiting)
-        gallery = Gallery(self._store, actor, Acquirer(profile.model, profile.dimension, self._models), saved)
+        acquirer = Acquirer(profile.model, profile.dimension, self._models)
+        gallery = Gallery(self._store, actor, acquirer, saved, max_faces=self._capacity.faces_per_gallery)
         with self._lock:
             self._galleries[state.record.gallery_id] = gallery
         return gallery

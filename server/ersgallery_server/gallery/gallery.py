@@ -58,10 +58,13 @@ T = TypeVar("T")
 
 
 class Gallery:
-    """Answers searches and takes faces for one gallery; safe for concurrent use."""
+    """Answers searches and takes faces for one gallery; safe for concurrent use. max_faces: 0 for no limit."""
 
-    def __init__(self, store: Store, actor: IndexActor, acquirer: Acquirer, saved: SavedIndex) -> None:
+    def __init__(
+        self, store: Store, actor: IndexActor, acquirer: Acquirer, saved: SavedIndex, *, max_faces: int
+    ) -> None:
         self.saved = saved
+        self._max_faces = max_faces
         self._store = store
         self._actor = actor
         self._acquirer = acquirer
@@ -253,6 +256,7 @@ class Gallery:
                 request=batch.request,
                 respond=lambda enrolled: batch.encode(plan.report(enrolled)),
                 pool=self._templates.pool,
+                max_faces=self._max_faces,
                 compared_at=None if comparison is None else state.record.revision,
             ),
             lambda done: done.revision,

@@ -73,7 +73,9 @@ def record_change(
     subject_key: whom the removed faces were taken from. columns: what changes in the gallery's row besides.
     """
     revision = int(gallery.revision) + 1
-    connection.execute(_UPDATE, {"gallery_key": gallery.key, "revision": revision, **columns})
+    face_count = int(gallery.face_count) + len(added) - len(removed)
+    changed = {"gallery_key": gallery.key, "revision": revision, "face_count": face_count, **columns}
+    connection.execute(_UPDATE, changed)
     connection.execute(
         _INSERT,
         {

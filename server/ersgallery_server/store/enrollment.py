@@ -11,7 +11,7 @@ from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.arrays import pack_float32_rows
 from ersgallery_server.store.bulk import insert_columns
 from ersgallery_server.store.changes import lock_gallery, record_change, require_only_deletions
-from ersgallery_server.store.errors import ProfileChanged
+from ersgallery_server.store.errors import GalleryFull, ProfileChanged
 from ersgallery_server.store.faces import box_values
 from ersgallery_server.store.galleries import GalleryWrites, counted
 from ersgallery_server.store.means import ers_sum_parts
@@ -55,15 +55,16 @@ class EnrollmentWrites(GalleryWrites):
         respond: Callable[[Enrolled], bytes] | None = None,
         pool: Pool | None = None,
         compared_at: int | None = None,
+        max_faces: int = 0,
     ) -> Enrolled | Replay:
         """Store faces, make the subjects that are missing, and add to the counts.
 
         gate: the gallery gate that the searchable counts are taken under. request: its id and the fingerprint of its
         body; `respond` then makes the answer that is kept for repetitions, and a Replay is returned for one. pool:
         makes the templates of the subjects, where they are searched by template. compared_at: the revision at which the
-        faces were compared with the other subjects; None: they were not. Raises GalleryNotFound, ProfileChanged,
-        RequestIdReused, GalleryMoved where the comparison is missing or outdated, and ValueError for an embedding of
-        another dimension.
+        faces were compared with the other subjects; None: they were not. max_faces: how many the gallery may have with
+        them, 0 for no limit. Raises GalleryNotFound, ProfileChanged, RequestIdReused, GalleryFull, GalleryMoved where
+        the comparison is missing or outdated, and ValueError for an embedding of another dimension.
         """
         gallery = lock_gallery(self.connection, gallery_key)
         if request is not None and (done := replay(self.connection, gallery_key, *request)) is not None:
@@ -72,6 +73,8 @@ class EnrollmentWrites(GalleryWrites):
             raise ProfileChanged(gallery.profile_key)
         if DuplicateCheck(gallery.duplicate_check) is not DuplicateCheck.OFF:
             require_only_deletions(self.connection, gallery, compared_at)
+        if max_faces and len(faces) and gallery.face_count + len(faces) > max_faces:
+            raise GalleryFull(gallery.gallery_id, gallery.face_count, len(faces), max_faces)
         if len(faces):
             enrolled = self._store(gallery, faces, counts, gate, pool)
         else:

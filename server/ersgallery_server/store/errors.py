@@ -3,6 +3,7 @@
 StoreError
  +- GalleryNotFound, SubjectNotFound, FaceNotFound, ProfileNotFound
  +- GalleryExists, SubjectExists
+ +- TooManyGalleries, GalleryFull
  +- TokenNotFound, TokenExists
  +- VersionMismatch         the resource changed since it was read
  +- RequestIdReused         a request id came again with another body
@@ -69,6 +70,22 @@ class SubjectExists(StoreError):
 
     def __init__(self, subject_id: str) -> None:
         super().__init__(f"subject {subject_id!r} exists")
+
+
+class TooManyGalleries(StoreError):
+    """There are as many galleries as may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are as many galleries as this server may have, {limit}; delete one first")
+
+
+class GalleryFull(StoreError):
+    """A gallery would have more faces than it may; nothing was stored."""
+
+    def __init__(self, gallery_id: str, present: int, more: int, limit: int) -> None:
+        super().__init__(
+            f"gallery {gallery_id!r} has {present} faces and may have {limit}; {more} more do not fit, none was stored"
+        )
 
 
 class TokenNotFound(StoreError):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, select, upda
 
 from ersgallery_server.store.allocation import allocate
 from ersgallery_server.store.changes import lock_gallery, record_change
-from ersgallery_server.store.errors import GalleryExists, GalleryNotFound, VersionMismatch
+from ersgallery_server.store.errors import GalleryExists, GalleryNotFound, TooManyGalleries, VersionMismatch
 from ersgallery_server.store.outcomes import ChangeKind, DeletedGallery, GalleryTotals
 from ersgallery_server.store.profiles import profile_by_key, profiles_by_key
 from ersgallery_server.store.reading import Reads, read_page, text_page_key
@@ -29,6 +29,7 @@ from ersgallery_server.values import (
 
 _G = GALLERIES.c
 _SETTINGS = tuple(field.name for field in dataclasses.fields(GallerySettings))
+_COUNT = select(func.count()).select_from(GALLERIES)
 _COUNTS = tuple(field.name for field in dataclasses.fields(AcquisitionCounts))
 
 
@@ -67,18 +68,27 @@ class GalleryReads(Reads):
 class GalleryWrites(Writes):
     """Makes, changes and deletes galleries."""
 
-    def create_gallery(self, gallery_id: str, settings: GallerySettings, profile_key: int) -> GalleryRecord:
-        """Make an empty gallery at revision 0 and version 1; raises GalleryExists and ProfileNotFound."""
+    def create_gallery(
+        self, gallery_id: str, settings: GallerySettings, profile_key: int, *, max_galleries: int = 0
+    ) -> GalleryRecord:
+        """Make an empty gallery at revision 0 and version 1.
+
+        max_galleries: how many there may be with it, 0 for no limit. Raises GalleryExists, ProfileNotFound and
+        TooManyGalleries.
+        """
         if self.connection.execute(select(_G.key).where(_G.gallery_id == gallery_id)).one_or_none() is not None:
             raise GalleryExists(gallery_id)
         profile = profile_by_key(self.connection, profile_key)
         (key,) = allocate(self.connection)
+        if max_galleries and self.connection.execute(_COUNT).scalar_one() >= max_galleries:
+            raise TooManyGalleries(max_galleries)
         self.connection.execute(
             insert(GALLERIES).values(
                 key=key,
                 gallery_id=gallery_id,
                 profile_key=profile.key,
                 revision=0,
+                face_count=0,
                 version=1,
                 create_time=self.now,
                 update_time=self.now,

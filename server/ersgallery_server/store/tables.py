@@ -123,6 +123,7 @@ class GalleryRow(Base):
     duplicate_check: Mapped[str]
     duplicate_threshold: Mapped[float | None]
     revision: Mapped[int]
+    face_count: Mapped[int]
     version: Mapped[int]
     acquisition_attempts: Mapped[int]
     failures_to_acquire: Mapped[int]

@@ -2,19 +2,25 @@
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from ersgallery_server.store import (
     ChangeKind,
     GalleryExists,
+    GalleryFull,
     GalleryNotFound,
     PageKeyInvalid,
     ProfileNotFound,
     Store,
+    TooManyGalleries,
     VersionMismatch,
+    WriteTransaction,
 )
+from ersgallery_server.store.tables import GALLERIES
 from ersgallery_server.values import AcquisitionCounts, GalleryRecord, GallerySettings, LowErs, SeveralFaces
+from sqlalchemy import select
 
 from tests.support.stores import (
     Person,
@@ -163,3 +169,44 @@ def test_a_full_last_page_ends_the_list(store: Store) -> None:
     assert store.list_galleries(2).next_key is None
     with pytest.raises(PageKeyInvalid):
         store.list_galleries(2, "a\0")
+
+
+def _delete_face(gallery_key: int, subject_id: str, face_id: int, transaction: WriteTransaction) -> None:
+    transaction.delete_face(gallery_key, subject_id, face_id)
+
+
+def _delete_subject(gallery_key: int, subject_id: str, transaction: WriteTransaction) -> None:
+    transaction.delete_subject(gallery_key, subject_id)
+
+
+def test_a_gallery_knows_how_many_faces_it_has(store: Store) -> None:
+    gallery = create_gallery(store)
+    random = np.random.default_rng(0)
+    faces: dict[str, list[int]] = {}
+    for turn in range(40):
+        if faces and random.integers(2):
+            subject_id = sorted(faces)[random.integers(len(faces))]
+            if random.integers(2):
+                face_id = faces[subject_id].pop()
+                write(store, partial(_delete_face, gallery.key, subject_id, face_id))
+            else:
+                write(store, partial(_delete_subject, gallery.key, subject_id))
+                faces.pop(subject_id)
+            faces = {subject: ids for subject, ids in faces.items() if ids}
+        else:
+            people = [f"s{turn}"] * int(random.integers(1, 4))
+            faces[f"s{turn}"] = enroll(store, gallery, *people, seed=turn).face_ids.tolist()
+        with store._engines.reading.connect() as connection:
+            counted = connection.execute(select(GALLERIES.c.face_count)).scalar_one()
+        assert counted == sum(map(len, faces.values())) == len(stored_ids(store, gallery))
+
+
+def test_a_full_gallery_or_server_refuses_before_it_writes(store: Store) -> None:
+    gallery = create_gallery(store)
+    enroll(store, gallery, "a", "b", max_faces=2)
+    with pytest.raises(GalleryFull, match="has 2 faces and may have 3; 2 more do not fit"):
+        enroll(store, gallery, "c", "d", max_faces=3)
+    assert len(stored_ids(store, gallery)) == 2
+    profile = create_profile(store)
+    with pytest.raises(TooManyGalleries, match="1"):
+        write(store, lambda t: t.create_gallery("other", GallerySettings(0.4), profile.key, max_galleries=1))

@@ -17,7 +17,7 @@ from ersgallery_server.store.tables import Base
 from ersgallery_server.values import DuplicateCheck, SubjectSearch
 from sqlalchemy import inspect, text
 
-from tests.support.stores import create_gallery
+from tests.support.stores import create_gallery, enroll
 
 BROKEN = """
 import sqlalchemy as sa
@@ -145,7 +145,7 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
     migrate(engines.writing)
     engines.dispose()
     with Store.open(empty_url) as store:
-        create_gallery(store)
+        enroll(store, create_gallery(store), "ann", "bob", "bob")
     engines = open_engines(empty_url)
     with engines.writing.begin() as connection:
         for column in (
@@ -156,6 +156,7 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
             "index_kind",
             "duplicate_check",
             "duplicate_threshold",
+            "face_count",
         ):
             connection.execute(text(f"ALTER TABLE galleries DROP COLUMN {column}"))
         connection.execute(text("ALTER TABLE changes DROP COLUMN subject_key"))
@@ -164,6 +165,8 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
         connection.execute(text("DROP TABLE tokens"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert migrate(engines.writing) == ("0001", newest_migration())
+    with engines.reading.connect() as connection:
+        assert connection.execute(text("SELECT face_count FROM galleries")).scalar_one() == 3
     engines.dispose()
     with Store.open(empty_url) as store:
         found = store.gallery("people").settings
