@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ersgallery_server.metrics.catalogue import METRICS, Kind
 from tests.support.metrics_table import PAGE, table, written
 
 FOLDER = PAGE.parent / "monitoring"
+CASES = Path(__file__).parent / "alerts.promtool.yml"
 PROCESS = {
     "process_resident_memory_bytes": set[str](),
     "process_cpu_seconds_total": set[str](),
@@ -80,6 +83,13 @@ def test_every_alert_says_what_it_is_and_what_to_do(rule: dict[str, dict[str, st
     assert set(rule["annotations"]) == {"summary", "description"}
     for name in re.findall(r"\$labels\.(\w+)", "".join(rule["annotations"].values())):
         assert name in set().union(OF_PROMETHEUS, *known().values())
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_alerts_are_raised_when_they_should_be_as_prometheus_itself_sees_it() -> None:
+    for command in (["check", "rules", FOLDER / "alerts.yml"], ["test", "rules", CASES]):
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_panels_of_the_dashboard_do_not_overlap() -> None:
