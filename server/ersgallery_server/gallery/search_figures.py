@@ -55,6 +55,10 @@ class SearchFigures:
         """Count a probe that has no face to search with."""
         self.decisions.add((Decision.UNSURE.value, reason.value))
 
+    def unverified(self, reason: UnsureReason) -> None:
+        """Count a verification that has no face on one side."""
+        self.verifications.add((Decision.UNSURE.value, reason.value))
+
     def enrolled_all(self, report: EnrollmentReport) -> None:
         """Count the faces of an enrolment by what became of them, and the items that were errors."""
         for place, count in enumerate(np.bincount(report.faces.dispositions, minlength=len(DISPOSITIONS)).tolist()):

@@ -99,6 +99,7 @@ def _unsure_before_search(
     reasons = [reason for side in sides for reason in side.reasons]
     if not reasons:
         return None
+    gallery.figures.unverified(reasons[0])
     state = gallery.state
     applied = applied_to(state, overrides.over(state.policy))
     return pb.VerifyResponse(

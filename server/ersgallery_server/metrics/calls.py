@@ -12,7 +12,7 @@ from ersgallery_server.call import Behavior, Call
 from ersgallery_server.status import classify
 from ersgallery_server.tallies import Spread, Tally
 
-OK = ("OK", "OK")
+OK, FAULT = ("OK", "OK"), ("INTERNAL", "INTERNAL")
 
 
 class MethodFigures:
@@ -23,6 +23,7 @@ class MethodFigures:
         self.handled: Tally[tuple[str, str]] = Tally()
         self.batches: Tally[str] = Tally()
         self.seconds = Spread()
+        self.handled.add(FAULT, 0)  # told from the beginning: Prometheus sees no increase in what begins with 1
         self._begun = 0
         self._ended = 0
         self._lock = threading.Lock()
@@ -55,6 +56,8 @@ class CallFigures:
         """Return what serves a method and counts it."""
         figures = MethodFigures(f"{method.containing_service.name}/{method.name}")
         self.methods.append(figures)
+        if method.client_streaming:
+            figures.batches.add(FAULT[1], 0)
         return _around_stream(figures, behavior) if method.client_streaming else _around_unary(figures, behavior)
 
 

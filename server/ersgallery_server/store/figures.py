@@ -21,6 +21,8 @@ class StoreFigures:
         self.commits = Spread()
         self.groups = Spread(SIZES)
         self.works: Tally[str] = Tally()
+        for outcome in (DONE, FAILED, REFUSED, CANCELLED):
+            self.works.add(outcome, 0)
         self.reads = Spread()
 
     def taken(self, cancelled: int, queued_s: Sequence[float]) -> None:

@@ -7,11 +7,14 @@ import grpc
 import numpy as np
 import pytest
 from ersgallery.v1 import face_input_pb2 as face
+from ersgallery.v1 import gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as galleries
 from ersgallery.v1 import identification_service_pb2 as pb
 from ersgallery_server.metrics.catalogue import METRICS, Kind
 
 from tests.support.held import Held
+from tests.support.images import encode, gradient
+from tests.support.models import installed_models_dir, lfw_dir
 from tests.support.requests import axis, blurred, create_gallery, embedding, enroll, identify, item, matrix, probe
 from tests.support.scraping import labels_of, page, scrape, value
 from tests.support.server import RunningServer, running_server, settings
@@ -169,3 +172,28 @@ def test_a_search_whose_caller_went_away_is_counted_as_dropped(server: RunningSe
     until(lambda: value(scrape(server), "ersgallery_search_dropped_total", gallery="g", cause="cancelled") == 1)
     told = scrape(server)
     assert value(told, "ersgallery_search_batch_probes_count", gallery="g") == 0
+
+
+@pytest.mark.real_faces
+def test_photographs_are_told_by_what_became_of_them(tmp_path: Path) -> None:
+    photograph = next((lfw_dir() / "lfw_small").glob("*/*.jpg")).read_bytes()
+    faceless = encode(gradient(240, 320), "PNG")
+    with running_server(settings(tmp_path, installed_models_dir(), metrics_port=0)) as server:
+        door = gallery_pb2.Gallery(profile="profiles/sface", tau=0.363)
+        server.galleries.CreateGallery(galleries.CreateGalleryRequest(gallery_id="door", gallery=door))
+        seen, unseen = (face.Probe(image=face.Image(content=content)) for content in (photograph, faceless))
+        for one in (seen, unseen):
+            server.identification.Identify(pb.IdentifyRequest(gallery="galleries/door", probe=one))
+        server.identification.Verify(
+            pb.VerifyRequest(gallery="galleries/door", probe=seen, reference_probe=unseen), timeout=60
+        )
+        told = scrape(server)
+    assert value(told, "ersgallery_acquisitions_total", model="sface", outcome="FACE") == 2
+    assert value(told, "ersgallery_acquisitions_total", model="sface", outcome="NO_FACE") == 2
+    assert value(told, "ersgallery_model_batch_images_sum", model="sface") == 4
+    assert value(told, "ersgallery_model_batch_duration_seconds_count", model="sface") == 3
+    unsure = {"gallery": "door", "decision": "UNSURE", "reason": "NO_FACE"}
+    assert value(told, "ersgallery_decisions_total", **unsure) == 1
+    assert value(told, "ersgallery_verifications_total", **unsure) == 1
+    assert value(told, "ersgallery_decisions_total", gallery="door", decision="NO_MATCH", reason="") == 1
+    assert value(told, "ersgallery_probes_below_gamma_expected_ratio", gallery="door") < 0.01
