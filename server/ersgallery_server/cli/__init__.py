@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ersgallery_server.cli.audit import audit
+from ersgallery_server.cli.backup import backup, restore
 from ersgallery_server.cli.calibrate import calibrate
 from ersgallery_server.cli.config_file import FileProblem, defaults_from
 from ersgallery_server.cli.evaluate import evaluate
@@ -56,6 +57,8 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(migrate)
 main.add_command(token)
+main.add_command(backup)
+main.add_command(restore)
 main.add_command(models)
 main.add_command(profiles)
 main.add_command(calibrate)

@@ -29,22 +29,37 @@ def newest_migration(migrations: Path = MIGRATIONS) -> str | None:
     return ScriptDirectory(str(migrations)).get_current_head()
 
 
+def is_known(revision: str, migrations: Path = MIGRATIONS) -> bool:
+    """Tell whether this version knows a migration."""
+    return revision in {script.revision for script in ScriptDirectory(str(migrations)).walk_revisions()}
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let no other process change the tables until the transaction ends; SQLite's transactions do anyhow."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _POSTGRES_LOCK})
+
+
+def upgrade(connection: Connection, revision: str, migrations: Path = MIGRATIONS) -> None:
+    """Bring tables to a migration within the transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
 def migrate(engine: Engine, migrations: Path = MIGRATIONS) -> tuple[str | None, str | None]:
     """Bring a database to the newest migration and return where it was and where it is.
 
     All pending migrations and their record are one transaction: a failure leaves the database as it was. Two processes
     that migrate at once wait for each other. Raises SchemaUnknown for a database of a newer version.
     """
-    scripts = ScriptDirectory(str(migrations))
+    newest = newest_migration(migrations)
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _POSTGRES_LOCK})
+        lock_schema(connection)
         before = present_migration(connection)
-        if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+        if before is not None and not is_known(before, migrations):
             raise SchemaUnknown(before)
-        if before != scripts.get_current_head():
-            config = Config()
-            config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        return before, scripts.get_current_head()
+        if before != newest:
+            upgrade(connection, "head", migrations)
+        return before, newest
