@@ -42,7 +42,7 @@ from ersgallery_server.operations import Operations
 from ersgallery_server.profiles import profile_digest
 from ersgallery_server.snapshots import SnapshotFolder
 from ersgallery_server.store import Applicant, Forgetter, Retention, Store, WriteTransaction
-from ersgallery_server.transport.methods import Layer
+from ersgallery_server.transport.methods import Admission, Layer
 from ersgallery_server.transport.owners import OwnersOnly
 from ersgallery_server.transport.server import GrpcServer
 from ersgallery_server.values import GalleryRecord, ProfileVersion
@@ -121,9 +121,7 @@ class Service:
             self._tokens = TokenDirectory(self._store)
             opened.callback(self._tokens.close)
             self._authentication = Authentication(self._tokens, required=settings.tokens_required)
-            self._server = GrpcServer(
-                settings, self._handlers(), self._layers(), self._store.ping, self._authentication.identify
-            )
+            self._server = GrpcServer(settings, self._handlers(), self._layers(), self._store.ping, self._admission())
             opened.callback(self._server.close)
             self._metrics: MetricsEndpoint | None = None
             if settings.metrics_port is not None:
@@ -186,6 +184,10 @@ class Service:
             OperationHandlers(self._operations),
         ]
 
+    def _admission(self) -> Admission:
+        refused = _write_nothing if self._audit is None else self._audit.refused
+        return Admission(self._authentication.identify, refused)
+
     def _layers(self) -> list[Layer]:
         """Return what is done around every call, the outermost first."""
         owners = [] if self._store.ownership is None else [OwnersOnly(self._store.ownership)]
@@ -219,6 +221,10 @@ class Service:
         inference = Inference(settings.inference_device, settings.inference_threads)
         log.info("loading model", model=model, device=settings.inference_device)
         return load_pipeline(package, settings.models_dir, inference, limits=settings.image_limits)
+
+
+def _write_nothing(_method: str, _peer: str, _error: Exception) -> None:
+    """Write no call down."""
 
 
 def _check_exposure(settings: Settings) -> None:

@@ -66,6 +66,11 @@ class Audit:
         serve = _around_stream if method.client_streaming else _around_unary
         return serve(name, behavior, required, end)
 
+    def refused(self, method: str, peer: str, error: Exception) -> None:
+        """Count a call that no layer meets, for nobody knows who sent it. method: /package.Service/Method."""
+        who = {"caller": "", "peer": peer, "method": method.rpartition(".")[2]}
+        self._summarize(who, {"resource": ""}, {"outcome": classify(error)[1]})
+
     def _each(self, who: Mapping[str, str], request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         if answer["outcome"] in REFUSED_BY_THE_THOUSAND:
             self._summarize(who, request, answer)

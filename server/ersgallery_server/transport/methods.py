@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 import grpc
@@ -53,12 +54,17 @@ class Layer(Protocol):
 
 
 Metadata = Iterable[tuple[str, str | bytes]]
-Admission = Callable[[Metadata], object]
-"""Raises the error of a call that is refused by its metadata, before its message is read."""
 
 
-def _admit_all(_metadata: Metadata) -> None:
-    """Refuse nobody."""
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What is asked of a call before a thread is taken for it and its message is read.
+
+    admit: gets its metadata and raises the error that refuses it. refused: gets its method, its peer and the error.
+    """
+
+    admit: Callable[[Metadata], object]
+    refused: Callable[[str, str, Exception], None]
 
 
 class MethodTable(grpc.GenericRpcHandler):
@@ -66,8 +72,8 @@ class MethodTable(grpc.GenericRpcHandler):
 
     A stream holds a thread as long as it is open, so no more than `max_streams` are, and the other threads stay free
     for unary calls. Calls that wait for a thread beyond `max_waiting` are refused. The first of the layers is the
-    outermost. `admit` sees a call's metadata before a thread is taken for it and its message is read, for who may not
-    call at all is to cost nothing. Raises AttributeError when no handler has a method.
+    outermost; calls that are not admitted, which are to cost nothing, reach none of them. Raises AttributeError when no
+    handler has a method.
     """
 
     def __init__(
@@ -79,10 +85,10 @@ class MethodTable(grpc.GenericRpcHandler):
         max_streams: int,
         max_waiting: int,
         max_message_bytes: int,
-        admit: Admission = _admit_all,
+        admission: Admission,
     ) -> None:
         self._activity = activity
-        self._admit = admit
+        self._admission = admission
         self._max_streams = max_streams
         self._max_waiting = max_waiting
         self._max_message_bytes = max_message_bytes
@@ -106,10 +112,9 @@ class MethodTable(grpc.GenericRpcHandler):
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         """Return what serves a call that has just come: the method, or a refusal that reads nothing."""
         try:
-            self._admit(details.invocation_metadata or ())
+            self._admission.admit(details.invocation_metadata or ())
         except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
-            refused = error
-            return self._refusal(lambda: refused)
+            return self._not_admitted(details.method, error)
         if self._ready and self._activity.waiting < self._max_waiting:
             return method
         return self._full if self._ready else self._not_ready
@@ -142,6 +147,13 @@ class MethodTable(grpc.GenericRpcHandler):
     def _refusal(self, error: Callable[[], Exception]) -> "grpc.RpcMethodHandler[Any, Any]":
         refusal = _Refusal(lambda context: self._refuse(context, error()))
         return grpc.stream_stream_rpc_method_handler(refusal)
+
+    def _not_admitted(self, method: str, error: Exception) -> "grpc.RpcMethodHandler[Any, Any]":
+        def refuse(context: grpc.ServicerContext) -> NoReturn:
+            self._admission.refused(method, context.peer(), error)
+            self._refuse(context, error)
+
+        return grpc.stream_stream_rpc_method_handler(_Refusal(refuse))
 
     def _refuse(self, context: grpc.ServicerContext, error: Exception) -> NoReturn:
         self._activity.refused.add(classify(error)[1])

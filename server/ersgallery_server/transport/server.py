@@ -39,11 +39,11 @@ class GrpcServer:
         handlers: Sequence[object],
         layers: Sequence[Layer],
         ping: Callable[[], None],
-        admit: Admission,
+        admission: Admission,
     ) -> None:
         """Bind the address; raises OSError where that is not possible, CertificateUnusable.
 
-        ping: asks whether the store answers. admit: see MethodTable.
+        ping: asks whether the store answers.
         """
         self.certificates = None if settings.tls is None else Certificates(settings.tls)
         self._activity = Activity()
@@ -56,7 +56,7 @@ class GrpcServer:
             max_streams=settings.max_streams,
             max_waiting=settings.max_waiting_calls,
             max_message_bytes=settings.max_message_bytes,
-            admit=admit,
+            admission=admission,
         )
         self._health = _Health(experimental_thread_pool=_HEALTH)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -1,6 +1,7 @@
 """Who may call, over real gRPC: scopes and methods, galleries that may not be known of, revocation, expiry."""
 
 import datetime as dt
+import json
 import queue
 import time
 from collections.abc import Iterator
@@ -252,3 +253,24 @@ def test_a_server_that_others_can_reach_does_not_start_without_protection(tmp_pa
             channel.unary_unary("/ersgallery.v1.GalleryService/ListGalleries")(b"")
         assert refusal.reason == "UNAUTHENTICATED"
         channel.close()
+
+
+def test_the_audit_log_names_who_was_denied_and_counts_those_whom_nobody_knows(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    with running_server(settings(tmp_path, require_tokens=True, audit_log=path)) as server:
+        door = issue(server, "door", Scope.READ)
+        request = galleries.DeleteGalleryRequest(name="galleries/staff")
+        assert reason(server, "GalleryService/DeleteGallery", request, door) == "PERMISSION_DENIED"
+        for _ in range(3):
+            assert reason(server, "GalleryService/DeleteGallery", request, "x") == "UNAUTHENTICATED"
+        assert reason(server, "GalleryService/ListGalleries", galleries.ListGalleriesRequest(), door) == ""
+    written = path.read_text()
+    lines = [entry for entry in map(json.loads, written.splitlines()) if "outcome" in entry]
+    assert [
+        (line["caller"], line["method"], line["resource"], line["outcome"], line.get("calls")) for line in lines
+    ] == [
+        ("door", "GalleryService/DeleteGallery", "galleries/staff", "PERMISSION_DENIED", None),
+        ("door", "GalleryService/ListGalleries", "", "OK", None),
+        ("", "GalleryService/DeleteGallery", "", "UNAUTHENTICATED", 3),
+    ]
+    assert door not in written
