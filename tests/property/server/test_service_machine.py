@@ -10,6 +10,7 @@ from ersgallery.v1 import face_input_pb2, gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as galleries
 from ersgallery.v1 import identification_service_pb2 as pb
 from ersgallery.v1 import recognizability_service_pb2 as recognizability
+from ersgallery.v1.enrollment_service_pb2 import EnrollFacesResponse, Enrollment
 from ersgallery_index import FloatRows, Policy, Profile, Weighting, normalize
 from ersgallery_server.gallery.templates import REMEMBERED_FROM_FACES
 from ersgallery_server.service import Service
@@ -22,6 +23,7 @@ from tests.support import oracle
 from tests.support.requests import enroll, identify, item, matrix, probe
 from tests.support.server import RunningServer
 from tests.support.server import settings as server_settings
+from tests.support.statuses import refused
 
 DIMENSION = 4
 POOL = np.random.default_rng(7).normal(size=(24, DIMENSION)).astype(np.float32)
@@ -77,6 +79,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.model = Model()
         self.numbers = itertools.count()
+        self.answers: list[tuple[list[tuple[str, int]], EnrollFacesResponse]] = []
         self.start()
         self.profile_names = [self.create_profile(*sent) for sent in SENT]
         wanted = gallery_pb2.Gallery(profile=self.profile_names[0], tau=0.5)
@@ -111,14 +114,26 @@ class ServiceMachine(RuleBasedStateMachine):
     def enroll(self, enrolled: list[tuple[str, int]]) -> None:
         self.enroll_all(enrolled)
 
-    def enroll_all(self, enrolled: list[tuple[str, int]]) -> None:
-        items = [item(subject, POOL[vector], media_id=media_of(vector)) for subject, vector in enrolled]
-        answer = enroll(self.server, "g", *items)
+    @rule(enrolled=st.lists(st.tuples(subjects, vectors), min_size=1, max_size=3), again=st.integers(0, 1000))
+    def enroll_under_a_request_id(self, enrolled: list[tuple[str, int]], again: int) -> None:
+        """Enrol, and repeat some enrolment of before, whatever became of its faces since."""
+        request_id = f"r{len(self.answers)}"
+        self.answers.append((enrolled, self.enroll_all(enrolled, request_id)))
+        number = again % len(self.answers)
+        first, answer = self.answers[number]
+        assert enroll(self.server, "g", *_items(first), request_id=f"r{number}") == answer
+        with refused() as refusal:
+            enroll(self.server, "g", *_items([("other", 0)]), request_id=f"r{number}")
+        assert refusal.reason == "REQUEST_ID_REUSED"
+
+    def enroll_all(self, enrolled: list[tuple[str, int]], request_id: str = "") -> EnrollFacesResponse:
+        answer = enroll(self.server, "g", *_items(enrolled), request_id=request_id)
         for outcome, (subject, vector) in zip(answer.outcomes, enrolled, strict=True):
             face_id = int(outcome.result.faces[0].face.rpartition("/")[2])
             assert face_id not in self.model.faces
             self.model.faces[face_id] = (subject, vector)
             self.model.order.setdefault(subject, next(self.numbers))
+        return answer
 
     @rule(pick=st.integers(0, 1000))
     def delete_face(self, pick: int) -> None:
@@ -250,6 +265,10 @@ class ServiceMachine(RuleBasedStateMachine):
                 wishes = {"include_filtered": True, "max_candidates": 50}
                 model = replace(self.model, gamma=0.0, gamma_gallery=gate)
                 self.compare(vector, model.policy(**wishes), {"gamma": 0.0, "gamma_gallery": gate, **wishes})
+
+
+def _items(enrolled: list[tuple[str, int]]) -> list[Enrollment]:
+    return [item(subject, POOL[vector], media_id=media_of(vector)) for subject, vector in enrolled]
 
 
 ServiceMachine.TestCase.settings = settings(
