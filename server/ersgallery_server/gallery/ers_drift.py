@@ -32,7 +32,7 @@ ALARMING_PROBES, ALARMING_DRIFT, CALM_DRIFT = 200, 0.15, 0.1
 """From how many probes in the window and from which drift on there is a warning, and below which it has passed."""
 
 LOOK_EVERY_PROBES = 100
-EDGES = np.round(np.arange(81) * 0.02, 2)
+EDGES: Float64 = np.arange(81, dtype=np.float64) / 50
 
 log = structlog.get_logger(__name__)
 

@@ -61,11 +61,8 @@ def out_of_focus(photographs: Any, pipeline: FacePipeline, severity: float) -> R
 
 def found_share(server: RunningServer, photographs: Any, probes: Rows) -> float:
     """Identify probes until they fill the window; return the share that is found by the right name."""
-    for start in range(0, REPEATS, 10):
-        rows = np.tile(probes, (min(10, REPEATS - start), 1))
-        answer = server.identification.BatchIdentify(
-            pb.BatchIdentifyRequest(gallery="galleries/door", matrix=matrix(rows))
-        )
+    rows = np.tile(probes, (REPEATS, 1))
+    answer = server.identification.BatchIdentify(pb.BatchIdentifyRequest(gallery="galleries/door", matrix=matrix(rows)))
     columns, found = answer.columns, answer.columns.candidates
     best = np.cumsum([0, *found.counts])  # the place of each probe's first candidate
     right = [

@@ -51,8 +51,8 @@ def expected() -> ErsHistogram:
 
 def test_probes_as_the_profile_expects_them_do_not_alarm_however_they_happen_to_fall() -> None:
     worst = 0.0
+    drift = ErsDrift("g", catalogued())
     for seed in range(20):
-        drift = ErsDrift("g", catalogued())
         added(drift, drawn(expected(), 2000, seed), catalogued())
         worst = max(worst, drift.read().down, drift.read().up)
     assert worst < 0.6 * ALARMING_DRIFT
