@@ -67,7 +67,7 @@ class Told:
 
 
 # Not shrunk: what threads do cannot be repeated.
-@settings(max_examples=60, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@settings(max_examples=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(st.data())
 def test_concurrent_enrolments_equal_brute_force_in_the_order_of_their_commits(core: Core, data: st.DataObject) -> None:
     profile = data.draw(profiles(DIMENSION), "profile")

@@ -25,7 +25,7 @@ from tests.support.oracle import Face, Hit, Row, derive, dot, search, template_s
 DIMENSION = 4
 NAMES = "abcdefg"
 Rows = NDArray[np.float32]
-thorough = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+thorough = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 
 
 @dataclass
