@@ -7,6 +7,7 @@ from platformdirs import user_data_path
 
 from ersgallery_server.exposure import is_loopback, missing_protection
 from ersgallery_server.faces.images import ImageLimits
+from ersgallery_server.keys import NO_KEYS, KeyRing
 from ersgallery_server.values import UNLIMITED, Capacity, Identifications
 
 MIB = 1 << 20
@@ -66,6 +67,8 @@ class Settings:
     metrics_port: int | None = None
     metrics_galleries: int = 100
     traces: str | None = None
+    encryption_keys: KeyRing = field(default=NO_KEYS, repr=False)
+    allow_core_dumps: bool = False
     audit_log: Path | None = None
     audit_identifications: Identifications = Identifications.SUMMARY
     require_tokens: bool | None = None

@@ -97,11 +97,17 @@ class Service:
             if self._audit is not None:
                 opened.callback(self._audit.close)
             applicant = Applicant.of(Path(lock.lock_file), settings.lease_s)
-            self._store = opened.enter_context(Store.open(settings.store_url, applicant=applicant))
+            self._store = opened.enter_context(
+                Store.open(settings.store_url, applicant=applicant, keys=settings.encryption_keys)
+            )
+            if not self._store.is_rotated():
+                log.warning(
+                    "not all is encrypted under the first key; stop and run `ersgallery-server encryption rotate`"
+                )
             _add_catalogued_profiles(self._store)
             self._models = Models(self._open_pipeline, max_waiting_images=settings.max_waiting_images)
             opened.callback(self._models.close)
-            snapshots = SnapshotFolder(settings.data_dir / "snapshots")
+            snapshots = SnapshotFolder(settings.data_dir / "snapshots", settings.encryption_keys)
             self._galleries = Galleries(
                 self._store,
                 self._models,
@@ -242,6 +248,8 @@ def _check_exposure(settings: Settings) -> None:
 
 def _index_place(settings: Settings) -> IndexPlace:
     """Return where indexes are to be; raises DeviceUnavailable for a device that is not there."""
+    if settings.rows_on_disk and settings.encryption_keys.current is not None:
+        raise StartError("--rows-on-disk keeps rows in files that cannot be encrypted; use it without encryption keys")
     folder = settings.data_dir if settings.rows_on_disk else None
     return IndexPlace(str(parse_device(settings.device)), folder)
 

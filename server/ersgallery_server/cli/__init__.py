@@ -10,6 +10,7 @@ from ersgallery_server.cli.audit import audit
 from ersgallery_server.cli.backup import backup, restore
 from ersgallery_server.cli.calibrate import calibrate
 from ersgallery_server.cli.config_file import FileProblem, defaults_from
+from ersgallery_server.cli.encryption import compact, encryption
 from ersgallery_server.cli.evaluate import evaluate
 from ersgallery_server.cli.migrate import migrate
 from ersgallery_server.cli.models import models
@@ -65,3 +66,5 @@ main.add_command(calibrate)
 main.add_command(thresholds)
 main.add_command(evaluate)
 main.add_command(audit)
+main.add_command(encryption)
+main.add_command(compact)

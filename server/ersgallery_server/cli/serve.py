@@ -1,20 +1,25 @@
 """`ersgallery-server serve`."""
 
+import ctypes
 import math
 import signal
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ersgallery_server.cli.offline import read_keys
 from ersgallery_server.config import MIB, Settings, TlsFiles, default_data_dir
+from ersgallery_server.keys import KeyProblem
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _LONGEST_DRAIN_S = 3600
+_PR_SET_DUMPABLE = 4
 _SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep others from Python; 5 ms are usual, and an index's owner would wait so long each time."""
 
@@ -171,6 +176,18 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
     "extra `tracing`. Sampling, headers and certificates as OTEL_... variables say. [default: no traces]",
 )
 @click.option(
+    "--encryption-key-file",
+    type=_FILE,
+    help="Encrypt embeddings and photographs at rest: keys, one ID:BASE64 a line, in a file for its owner alone; the "
+    "first encrypts, all decrypt. See `ersgallery-server encryption`. [default: ERSGALLERY_ENCRYPTION_KEYS, the same "
+    "separated by commas, or none]",
+)
+@click.option(
+    "--allow-core-dumps",
+    is_flag=True,
+    help="Let a crash, a debugger or the system write this process's memory, which has faces and keys, to a file.",
+)
+@click.option(
     "--audit-log",
     show_default=False,
     help="File that gets a line for every call: who did what on which resource, with what outcome; or off. "
@@ -196,8 +213,13 @@ def serve(**options: Any) -> None:
     from ersgallery_server.service import Service
 
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    settings = _settings(**options)
+    try:
+        settings = _settings(**options)
+    except (KeyProblem, OSError, UnicodeError) as error:
+        raise click.ClickException(str(error)) from error
     _allow_many_files()
+    if not settings.allow_core_dumps:
+        _forbid_core_dumps()
     logs.configure(log_format=settings.log_format, log_level=settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -227,6 +249,18 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _forbid_core_dumps() -> None:
+    """Have no core dump written: by the limit of its size, and on Linux for programs that are given them, too."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _settings(
     *,
     data_dir: Path,
@@ -239,6 +273,7 @@ def _settings(
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
+    encryption_key_file: Path | None,
     audit_log: str | None,
     audit_identifications: str,
     **others: Any,
@@ -254,6 +289,7 @@ def _settings(
         capacity=Capacity(max_galleries, max_faces_per_gallery),
         image_limits=ImageLimits(max_image_mib * MIB, max_image_megapixels * 1_000_000),
         tls=_tls_files(tls_cert, tls_key, tls_client_ca),
+        encryption_keys=read_keys(encryption_key_file),
         audit_log=None if audit_log == "off" else audit_file,
         audit_identifications=Identifications(audit_identifications),
         **others,
@@ -283,4 +319,4 @@ def _is_expected(error: Exception) -> bool:
     from ersgallery_server.store import StoreError
     from ersgallery_server.transport.certificates import CertificateUnusable
 
-    return isinstance(error, ErsError | StartError | StoreError | CertificateUnusable | OSError)
+    return isinstance(error, KeyProblem | ErsError | StartError | StoreError | CertificateUnusable | OSError)

@@ -106,7 +106,9 @@ def _finish(begun: _Begun, saved: SavedIndex, store: Store) -> bool:
     if mark is None:  # deleted since, or its log was cut
         return False
     block_rows = usual_block_rows(begun.record.profile.profile.dimension)
-    header = Header(origin_of(begun.record), begun.revision, mark, block_rows, begun.file.rows)
+    seal = begun.file.seal
+    sealed_by = ("", "") if seal is None else (seal.key_id, seal.salt)
+    header = Header(origin_of(begun.record), begun.revision, mark, block_rows, begun.file.rows, *sealed_by)
     if not saved.finish(begun.file, header):
         return False
     log.info(

@@ -1,8 +1,10 @@
 """How a snapshot lies in its file: one header, then blocks of rows by rising face id, everything little-endian.
 
     header   8 bytes magic, version, length and CRC-32 (uint32 each) of the JSON that follows; padded to 4096 bytes
-    block    rows and CRC-32 (uint32 each), first and last face id (int64 each), 8 bytes unused; then columns:
-             face ids (int64), subject ids (int64), ERS (float64), vectors (float32)
+    block    rows and CRC-32 (uint32 each), first and last face id (int64 each), nonce (12 bytes), tag (16 bytes), 12
+             bytes unused; then columns: face ids (int64), subject ids (int64), ERS (float64), vectors (float32)
+
+In a snapshot that is encrypted the columns are, and the CRC-32 is zero, for the tag says more; see `sealed_blocks`.
 
 Every block but the last has the same number of rows, so the place of each is known. A row that was erased keeps its
 face id and has an ERS of -1; all else of it is zero.
@@ -23,12 +25,12 @@ HEADER_BYTES = 4096
 BLOCK_BYTES = 4 << 20
 """About a block: large enough to be read at the disk's speed, small enough to be copied between two searches."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ERASED_ERS = -1.0
 
 _MAGIC = b"ERSGSNAP"
 _PREFIX = struct.Struct("<8sIII")
-_HEAD = struct.Struct("<IIqq8x")
+_HEAD = struct.Struct("<IIqq12s16s12x")
 _ROW_BYTES_BESIDES_VECTOR = 24
 _MOST = (1 << 63) - 1
 
@@ -63,7 +65,8 @@ class Header:
     """What a snapshot says of itself.
 
     revision: every row was read at this revision of the gallery or a later one. mark: identifies that revision among
-    the histories of databases. rows: the erased ones included.
+    the histories of databases. rows: the erased ones included. key_id, salt: what it is encrypted under, both empty for
+    a plain one; the salt in hexadecimal digits.
     """
 
     origin: Origin
@@ -71,6 +74,8 @@ class Header:
     mark: str
     block_rows: int
     rows: int
+    key_id: str = ""
+    salt: str = ""
 
     @property
     def blocks(self) -> int:
@@ -177,16 +182,16 @@ class Block:
         self.ers[rows] = ERASED_ERS
         self.vectors[rows] = 0.0
         ends = (int(self.face_ids[0]), int(self.face_ids[-1]))
-        _HEAD.pack_into(self.buffer, 0, self.rows, self._checksum(*ends), *ends)
+        _HEAD.pack_into(self.buffer, 0, self.rows, self._checksum(*ends), *ends, b"", b"")
 
     def check(self) -> None:
         """Raise SnapshotRefused unless the block is as it was sealed."""
-        rows, crc, *ends = _HEAD.unpack_from(self.buffer)
+        rows, crc, *ends, _, _ = _HEAD.unpack_from(self.buffer)
         if rows != self.rows or crc != self._checksum(*ends):
             raise SnapshotRefused("has a damaged block")
 
     def _checksum(self, first: int, last: int) -> int:
-        return zlib.crc32(self.buffer[_HEAD.size :], zlib.crc32(_HEAD.pack(self.rows, 0, first, last)))
+        return zlib.crc32(self.buffer[_HEAD.size :], zlib.crc32(_HEAD.pack(self.rows, 0, first, last, b"", b"")))
 
     @property
     def living(self) -> IndexRows:
@@ -216,6 +221,17 @@ class Block:
 def empty_buffer(size: int) -> memoryview:
     """Return memory that nobody has set: to fill gigabytes with zeros first would take as long as to read them."""
     return np.empty(size, np.uint8).data
+
+
+def pack_head(rows: int, ends: tuple[int, int], nonce: bytes, tag: bytes) -> bytes:
+    """Return the head of a block that is encrypted."""
+    return _HEAD.pack(rows, 0, *ends, nonce, tag)
+
+
+def unpack_head(head: memoryview) -> tuple[int, tuple[int, int], bytes, bytes]:
+    """Return rows, first and last face id, nonce and tag of a block."""
+    rows, _, first, last, nonce, tag = _HEAD.unpack_from(head)
+    return rows, (first, last), nonce, tag
 
 
 def first_face_id(head: memoryview) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from ersgallery_index import IndexRows
 from numpy.typing import NDArray
 
+from ersgallery_server.keys import NO_KEYS, KeyRing
 from ersgallery_server.snapshots.layout import (
     HEADER_BYTES,
     Block,
@@ -21,6 +22,7 @@ from ersgallery_server.snapshots.layout import (
     pack_header,
     unpack_header,
 )
+from ersgallery_server.snapshots.sealed_blocks import BlockSeal
 
 SYNCED_BYTES = 32 << 20
 """So much is written at a time: no commit of the database shall wait for gigabytes that are not on the disk yet."""
@@ -35,7 +37,9 @@ class RowFile:
     before. `revision`: that at which the walk over the index began.
     """
 
-    def __init__(self, descriptor: int, revision: int, block_rows: int, dimension: int) -> None:
+    def __init__(
+        self, descriptor: int, revision: int, block_rows: int, dimension: int, seal: BlockSeal | None = None
+    ) -> None:
         self._descriptor = descriptor
         self._block_rows = block_rows
         self._dimension = dimension
@@ -45,20 +49,25 @@ class RowFile:
         self._unsynced_bytes = 0
         self._lock = threading.Lock()
         self.revision = revision
+        self.seal = seal
 
     @classmethod
-    def create(cls, path: Path, revision: int, block_rows: int, dimension: int) -> Self:
+    def create(cls, path: Path, revision: int, block_rows: int, dimension: int, seal: BlockSeal | None = None) -> Self:
         """Make a new file that only its owner may read; raises FileExistsError."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        return cls(os.open(path, flags, 0o600), revision, block_rows, dimension)
+        return cls(os.open(path, flags, 0o600), revision, block_rows, dimension, seal)
 
     @classmethod
-    def open(cls, path: Path) -> tuple[Self, Header]:
-        """Open a complete file; raises FileNotFoundError, and SnapshotRefused for a damaged or shortened one."""
+    def open(cls, path: Path, keys: KeyRing = NO_KEYS) -> tuple[Self, Header]:
+        """Open a complete file; raises FileNotFoundError, and SnapshotRefused for a damaged or shortened one.
+
+        One that is not encrypted as a new one would be is refused, too.
+        """
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             header = _read_header(descriptor)
-            file = cls(descriptor, header.revision, header.block_rows, header.origin.dimension)
+            seal = BlockSeal.of(header, keys)
+            file = cls(descriptor, header.revision, header.block_rows, header.origin.dimension, seal)
             file._counts = [header.rows_of(block) for block in range(header.blocks)]
         except BaseException:
             os.close(descriptor)
@@ -86,7 +95,7 @@ class RowFile:
             if self._counts and self._counts[-1] != self._block_rows:
                 raise ValueError("only the last block may be short")
             block = Block.of(rows, np.isin(rows.face_ids, np.fromiter(self._gone, np.int64, len(self._gone))))
-            _write(self._descriptor, block.buffer, self._offset(len(self._counts)))
+            self._write_block(block, len(self._counts))
             self._firsts.append(block.first_face_id)
             self._counts.append(len(rows.face_ids))
             self._unsynced_bytes += len(block.buffer)
@@ -118,7 +127,10 @@ class RowFile:
         if _read(self._descriptor, buffer, self._offset(number)) != len(buffer):
             raise SnapshotRefused("is cut short")
         block = Block(buffer, count, self._dimension)
-        block.check()
+        if self.seal is None:
+            block.check()
+        else:
+            self.seal.open(buffer, number)
         return block
 
     def complete(self, header: Header) -> bool:
@@ -151,12 +163,19 @@ class RowFile:
         if not rows.any():
             return 0
         block.erase(rows)
+        if self.seal is not None:  # under another nonce, all of the block is another
+            self._write_block(block, number)
+            return int(np.count_nonzero(rows))
         offset = self._offset(number)
         for row in np.flatnonzero(rows).tolist():
             for start, piece in block.pieces(row):
                 _write(self._descriptor, piece, offset + start)
         _write(self._descriptor, block.head, offset)
         return int(np.count_nonzero(rows))
+
+    def _write_block(self, block: Block, number: int) -> None:
+        written = block.buffer if self.seal is None else self.seal.close(block.buffer, number)
+        _write(self._descriptor, written, self._offset(number))
 
     def _sync(self) -> None:
         """Bring what was written to the disk and out of the cache, where the next start alone needs it."""

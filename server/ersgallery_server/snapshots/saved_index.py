@@ -15,8 +15,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from ersgallery_server.keys import NO_KEYS, KeyRing
 from ersgallery_server.snapshots.layout import Header, usual_block_rows
 from ersgallery_server.snapshots.row_file import RowFile
+from ersgallery_server.snapshots.sealed_blocks import BlockSeal
 
 Ids = NDArray[np.int64]
 
@@ -26,8 +28,9 @@ log = structlog.get_logger(__name__)
 class SavedIndex:
     """The snapshot of a gallery, if it has one; safe for concurrent use."""
 
-    def __init__(self, path: Path, eraser: ThreadPoolExecutor) -> None:
+    def __init__(self, path: Path, eraser: ThreadPoolExecutor, keys: KeyRing = NO_KEYS) -> None:
         self.path = path
+        self._keys = keys
         self._eraser = eraser
         self._complete: RowFile | None = None
         self._growing: RowFile | None = None
@@ -56,7 +59,7 @@ class SavedIndex:
     def open(self) -> tuple[RowFile, Header] | None:
         """Open the file that an earlier server left, None where there is none; raises SnapshotRefused."""
         try:
-            return RowFile.open(self.path)
+            return RowFile.open(self.path, self._keys)
         except FileNotFoundError:
             return None
 
@@ -75,7 +78,8 @@ class SavedIndex:
                 return None
             self._temporary.unlink(missing_ok=True)
             self._changed_when_begun = self._changed_faces
-            self._growing = RowFile.create(self._temporary, revision, usual_block_rows(dimension), dimension)
+            seal = BlockSeal.new(self._keys)
+            self._growing = RowFile.create(self._temporary, revision, usual_block_rows(dimension), dimension, seal)
             return self._growing
 
     def finish(self, file: RowFile, header: Header) -> bool:
@@ -176,16 +180,17 @@ class SavedIndex:
 
 
 class SnapshotFolder:
-    """The snapshots of all galleries of a server, one file for each, by the gallery's key."""
+    """The snapshots of all galleries of a server, one file for each, by the gallery's key; encrypted where keys are."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keys: KeyRing = NO_KEYS) -> None:
         self._path = path
+        self._keys = keys
         self._eraser = ThreadPoolExecutor(1, thread_name_prefix="snapshot-eraser")
 
     def saved_index(self, gallery_key: int) -> SavedIndex:
         """Return the place of a gallery's snapshot."""
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return SavedIndex(self._path / f"{gallery_key}.snapshot", self._eraser)
+        return SavedIndex(self._path / f"{gallery_key}.snapshot", self._eraser, self._keys)
 
     def sweep(self, gallery_keys: Collection[int]) -> None:
         """Remove what a killed server did not finish, and the snapshots of galleries that are gone."""

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalEr
 from sqlalchemy.exc import DatabaseError as AnyDatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from ersgallery_server.keys import NO_KEYS, KeyRing
 from ersgallery_server.store.errors import DatabaseDamaged, DiskFull, StoreUnavailable, UrlUnsupported
 
 SQLITE_PAGE_BYTES = 16384
@@ -54,10 +55,11 @@ class Engines:
         self.owning.dispose()
 
 
-def make_engines(url: str, *, read_connections: int, lock_timeout_s: float) -> Engines:
+def make_engines(url: str, *, read_connections: int, lock_timeout_s: float, keys: KeyRing = NO_KEYS) -> Engines:
     """Return the engines of a URL; makes the folder and file of a SQLite database.
 
-    Raises UrlUnsupported for anything but a SQLite file and PostgreSQL.
+    keys: what embeddings and photographs are sealed under; every connection knows them. Raises UrlUnsupported for
+    anything but a SQLite file and PostgreSQL.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
@@ -70,6 +72,7 @@ def make_engines(url: str, *, read_connections: int, lock_timeout_s: float) -> E
         made = create_engine(
             parsed,
             hide_parameters=True,
+            execution_options={"keys": keys},
             connect_args=connect_args,
             pool_size=connections,
             max_overflow=0,

@@ -18,6 +18,7 @@ from ersgallery_server.store.means import ers_sum_parts
 from ersgallery_server.store.members import Pool, TouchedSubjects
 from ersgallery_server.store.outcomes import ChangeKind, Enrolled, Replay, SubjectChanges
 from ersgallery_server.store.requests import remember, replay
+from ersgallery_server.store.sealing import EMBEDDING, IMAGE, seal_faces
 from ersgallery_server.store.subjects import insert_subjects, subject_keys
 from ersgallery_server.store.tables import FACE_IMAGES, FACES
 from ersgallery_server.values import AcquisitionCounts, DuplicateCheck, NewFaces
@@ -113,6 +114,7 @@ class EnrollmentWrites(GalleryWrites):
         )
 
     def _insert(self, gallery: Row[Any], faces: NewFaces, face_ids: range, subject_of: list[int]) -> None:
+        packed = pack_float32_rows(faces.embeddings, gallery.dimension)
         insert_columns(
             self.connection,
             FACES,
@@ -131,13 +133,14 @@ class EnrollmentWrites(GalleryWrites):
                 "media_id": faces.media_ids,
                 "user_metadata": [dict(metadata) if metadata else {} for metadata in faces.metadata],
                 "box": [None if box is None else box_values(box) for box in faces.boxes],
-                "embedding": pack_float32_rows(faces.embeddings, gallery.dimension),
+                "embedding": seal_faces(self.connection, EMBEDDING, gallery.key, subject_of, face_ids, packed),
             },
         )
-        kept = [(face_id, image) for face_id, image in zip(face_ids, faces.images, strict=True) if image is not None]
+        kept = [each for each in zip(face_ids, subject_of, faces.images, strict=True) if each[2] is not None]
         if kept:
-            ids, images = zip(*kept, strict=True)
-            insert_columns(self.connection, FACE_IMAGES, shared={}, columns={"face_id": ids, "content": images})
+            ids, owners, images = zip(*kept, strict=True)
+            sealed = seal_faces(self.connection, IMAGE, gallery.key, owners, ids, images)
+            insert_columns(self.connection, FACE_IMAGES, shared={}, columns={"face_id": ids, "content": sealed})
 
 
 def _display_names(faces: NewFaces) -> dict[str, str]:

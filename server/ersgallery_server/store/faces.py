@@ -12,6 +12,7 @@ from ersgallery_server.store.errors import FaceNotFound, SubjectNotFound, Versio
 from ersgallery_server.store.members import Pool, TouchedSubjects
 from ersgallery_server.store.outcomes import ChangeKind, DeletedFace
 from ersgallery_server.store.reading import Reads, integer_page_key, read_page
+from ersgallery_server.store.sealing import IMAGE, open_faces
 from ersgallery_server.store.subjects import subject_keys
 from ersgallery_server.store.tables import FACE_IMAGES, FACES, SUBJECTS
 from ersgallery_server.store.writing import Writes
@@ -53,10 +54,12 @@ class FaceReads(Reads):
     def face_image(self, gallery_key: int, subject_id: str, face_id: int) -> bytes | None:
         """Return the photograph of a face as it was sent; None where none is kept. Raises FaceNotFound."""
         with self._read() as connection:
-            _row(connection, gallery_key, subject_id, face_id)
+            row = _row(connection, gallery_key, subject_id, face_id)
             statement = select(FACE_IMAGES.c.content).where(FACE_IMAGES.c.face_id == face_id)
             content: bytes | None = connection.execute(statement).scalar_one_or_none()
-            return content
+            if content is None:
+                return None
+            return open_faces(connection, IMAGE, [gallery_key], [row.subject_key], [face_id], [content])[0]
 
 
 class FaceWrites(Writes):

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from ersgallery_server.store.galleries import gallery_by_key
 from ersgallery_server.store.members import stream_subjects
 from ersgallery_server.store.outcomes import GallerySnapshot
 from ersgallery_server.store.reading import Reads, unavailable_if_database_fails
+from ersgallery_server.store.sealing import EMBEDDING, open_faces
 from ersgallery_server.store.tables import FACES
 from ersgallery_server.values import StoredFaces
 
@@ -63,15 +66,18 @@ def stream_faces(
         .execution_options(stream_results=True, max_row_buffer=chunk_rows)
     )
     with unavailable_if_database_fails(), connection.execute(statement) as rows:
-        while len((chunk := _fetch(rows.fetchmany, dimension, chunk_rows)).face_ids):
+        fetch = partial(_fetch, connection, gallery_key, rows.fetchmany, dimension, chunk_rows)
+        while len((chunk := fetch()).face_ids):
             yield chunk
 
 
-def _fetch(fetch: Callable[[int], Sequence[Any]], dimension: int, most: int) -> StoredFaces:
+def _fetch(
+    connection: Connection, gallery_key: int, fetch: Callable[[int], Sequence[Any]], dimension: int, most: int
+) -> StoredFaces:
     """Return the next faces, at most so many; none at the end."""
     parts: list[StoredFaces] = []
     while most and (some := fetch(min(most, FETCHED_ROWS))):
-        parts.append(_faces_of(some, dimension))
+        parts.append(_faces_of(connection, gallery_key, some, dimension))
         most -= len(some)
     return StoredFaces(
         np.concatenate([_NO_IDS, *(part.face_ids for part in parts)]),
@@ -81,8 +87,9 @@ def _fetch(fetch: Callable[[int], Sequence[Any]], dimension: int, most: int) -> 
     )
 
 
-def _faces_of(rows: Sequence[Any], dimension: int) -> StoredFaces:
-    face_ids, subject_keys, ers, embeddings = zip(*rows, strict=True)
+def _faces_of(connection: Connection, gallery_key: int, rows: Sequence[Any], dimension: int) -> StoredFaces:
+    face_ids, subject_keys, ers, stored = zip(*rows, strict=True)
+    embeddings = open_faces(connection, EMBEDDING, repeat(gallery_key), subject_keys, face_ids, stored)
     return StoredFaces(
         face_ids=np.array(face_ids, dtype=np.int64),
         subject_keys=np.array(subject_keys, dtype=np.int64),

@@ -13,6 +13,7 @@ from ersgallery_server.store.arrays import unpack_float32_rows
 from ersgallery_server.store.galleries import settings_of
 from ersgallery_server.store.outcomes import PooledSubjects, TemplateRecipe
 from ersgallery_server.store.profiles import profile_by_key
+from ersgallery_server.store.sealing import EMBEDDING, open_faces
 from ersgallery_server.store.tables import FACES, SUBJECTS
 from ersgallery_server.values import SubjectFaces, SubjectSearch
 
@@ -20,12 +21,12 @@ SUBJECTS_AT_ONCE = 256
 
 _F = FACES.c
 _MEMBERS = (
-    select(_F.subject_key, _F.face_id, _F.media_id, _F.embedding)
+    select(_F.subject_key, _F.face_id, _F.media_id, _F.gallery_key, _F.embedding)
     .where(_F.subject_key.in_(bindparam("subject_keys", expanding=True)))
     .order_by(_F.subject_key, _F.face_id)
 )
 _LATER = (
-    select(_F.subject_key, _F.face_id, _F.media_id, _F.embedding)
+    select(_F.subject_key, _F.face_id, _F.media_id, _F.gallery_key, _F.embedding)
     .where(_F.subject_key == bindparam("subject_key"), _F.face_id > bindparam("after"))
     .order_by(_F.face_id)
 )
@@ -71,7 +72,7 @@ class TouchedSubjects:
     def later_faces(self, subject_key: int, after: int) -> SubjectFaces:
         """Read the faces of one whose ids are above `after`."""
         rows = self.connection.execute(_LATER, {"subject_key": subject_key, "after": after}).all()
-        return _subject_faces(subject_key, rows, self.dimension)
+        return _subject_faces(self.connection, subject_key, rows, self.dimension)
 
 
 Pool = Callable[[TouchedSubjects], PooledSubjects]
@@ -85,8 +86,11 @@ def members_of(connection: Connection, subject_keys: Sequence[int], dimension: i
     for start in range(0, len(keys), SUBJECTS_AT_ONCE):
         wanted = keys[start : start + SUBJECTS_AT_ONCE]
         rows = connection.execute(_MEMBERS, {"subject_keys": wanted})
-        there = {key: _subject_faces(key, list(group), dimension) for key, group in groupby(rows, lambda row: row[0])}
-        found += [there.get(key) or _subject_faces(key, [], dimension) for key in wanted]
+        there = {
+            key: _subject_faces(connection, key, list(group), dimension)
+            for key, group in groupby(rows, lambda row: row[0])
+        }
+        found += [there.get(key) or _subject_faces(connection, key, [], dimension) for key in wanted]
     return tuple(found)
 
 
@@ -98,8 +102,9 @@ def stream_subjects(connection: Connection, gallery_key: int, dimension: int) ->
         yield tuple(each for each in members_of(connection, keys, dimension) if each.media)
 
 
-def _subject_faces(key: int, rows: Sequence[Any], dimension: int) -> SubjectFaces:
+def _subject_faces(connection: Connection, key: int, rows: Sequence[Any], dimension: int) -> SubjectFaces:
     if not rows:
         return SubjectFaces(key, np.empty((0, dimension), np.float32), ())
-    _, face_ids, media, embeddings = zip(*rows, strict=True)
+    subject_keys, face_ids, media, gallery_keys, stored = zip(*rows, strict=True)
+    embeddings = open_faces(connection, EMBEDDING, gallery_keys, subject_keys, face_ids, stored)
     return SubjectFaces(key, unpack_float32_rows(embeddings, dimension), tuple(media), face_ids[-1])

@@ -1,6 +1,7 @@
 """A gallery under another profile: every face is scored again from its stored embedding."""
 
 from collections.abc import Callable
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from ersgallery_server.store.arrays import unpack_float32_rows
 from ersgallery_server.store.changes import lock_gallery, record_change
 from ersgallery_server.store.outcomes import ChangeKind, Rescored
 from ersgallery_server.store.profiles import profile_by_key
+from ersgallery_server.store.sealing import EMBEDDING, open_faces
 from ersgallery_server.store.tables import FACES
 from ersgallery_server.store.writing import Writes
 
@@ -53,15 +55,16 @@ class RescoringWrites(Writes):
         """Score the next faces and return their ids; none at the end."""
         # One chunk after another, not one open cursor: rows must not change under it.
         rows = self.connection.execute(
-            select(_F.face_id, _F.embedding)
+            select(_F.face_id, _F.subject_key, _F.embedding)
             .where(_F.gallery_key == gallery_key, _F.face_id > after_face_id)
             .order_by(_F.face_id)
             .limit(chunk_rows)
         ).all()
         if not rows:
             return []
-        face_ids = [row.face_id for row in rows]
-        ers, raw_ers = score(unpack_float32_rows((row.embedding for row in rows), dimension))
+        face_ids, subject_keys, stored = zip(*rows, strict=True)
+        embeddings = open_faces(self.connection, EMBEDDING, repeat(gallery_key), subject_keys, face_ids, stored)
+        ers, raw_ers = score(unpack_float32_rows(embeddings, dimension))
         self.connection.execute(
             _UPDATE,
             [
@@ -69,4 +72,4 @@ class RescoringWrites(Writes):
                 for face_id, e, raw in zip(face_ids, ers.tolist(), raw_ers.tolist(), strict=True)
             ],
         )
-        return face_ids
+        return list(face_ids)

@@ -9,9 +9,10 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
+from ersgallery_server.keys import NO_KEYS, KeyRing
 from ersgallery_server.store.catching_up import CatchingUp
 from ersgallery_server.store.changes import ChangeReads
-from ersgallery_server.store.engines import Engines, make_engines
+from ersgallery_server.store.engines import Engines, make_engines, truncate_wal
 from ersgallery_server.store.errors import SchemaOutdated
 from ersgallery_server.store.faces import FaceReads
 from ersgallery_server.store.galleries import GalleryReads
@@ -23,7 +24,9 @@ from ersgallery_server.store.ownership import Applicant, Ownership
 from ersgallery_server.store.profiles import ProfileReads
 from ersgallery_server.store.reading import unavailable_if_database_fails
 from ersgallery_server.store.requests import RequestReads
+from ersgallery_server.store.rotation import RotationReads
 from ersgallery_server.store.schema import has_owner, migrate, newest_migration, present_migration
+from ersgallery_server.store.sealing import adopt_key, require_keys
 from ersgallery_server.store.subjects import SubjectReads
 from ersgallery_server.store.tokens import TokenReads
 from ersgallery_server.store.transaction import WriteTransaction
@@ -58,6 +61,7 @@ class Store(
     GatePreviewReads,
     LowErsReads,
     TokenReads,
+    RotationReads,
 ):
     """Reads from any thread; writes one after another on the writer's thread, in groups that share a commit."""
 
@@ -75,15 +79,19 @@ class Store(
         limits: StoreLimits | None = None,
         migrations: bool = True,
         applicant: Applicant | None = None,
+        keys: KeyRing = NO_KEYS,
     ) -> Self:
         """Open a database, making it and bringing it to the newest migration where needed.
 
         url: sqlite:///FILE or postgresql+psycopg://... applicant: becomes the owner, as every server does; without one,
-        others may write too. Raises UrlUnsupported, StoreUnavailable, DatabaseOwned, DatabaseDamaged, SchemaUnknown for
-        a database of a newer version, and SchemaOutdated where migrations are needed but not wanted.
+        others may write too. keys: see `sealing`. Raises UrlUnsupported, StoreUnavailable, DatabaseOwned,
+        DatabaseDamaged, SchemaUnknown for a database of a newer version, SchemaOutdated where migrations are needed but
+        not wanted, KeyMissing and KeyWrong.
         """
         limits = limits or StoreLimits()
-        engines = make_engines(url, read_connections=limits.read_connections, lock_timeout_s=limits.lock_timeout_s)
+        engines = make_engines(
+            url, read_connections=limits.read_connections, lock_timeout_s=limits.lock_timeout_s, keys=keys
+        )
         try:
             ownership = _prepare(engines, applicant, migrations=migrations)
         except BaseException:
@@ -117,6 +125,17 @@ class Store(
             return Erased.YES if self._writer.erasure().result(wait_s) else Erased.PENDING
         except TimeoutError:
             return Erased.PENDING
+
+    def compact(self) -> None:
+        """Have the database write its files anew, so that they have nothing of what was there before.
+
+        It takes as much room on the disk again, and nobody else may use the database. Raises StoreUnavailable.
+        """
+        with unavailable_if_database_fails():
+            with self._engines.writing.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM" if self._engines.is_sqlite else "VACUUM FULL")
+            if self._engines.is_sqlite:
+                truncate_wal(self._engines.writing)
 
     def close(self) -> None:
         """Finish all writes that were submitted, then close the database."""
@@ -165,8 +184,16 @@ def _prepare(engines: Engines, applicant: Applicant | None, *, migrations: bool)
             migrate(engines.writing)
         if applicant is not None and ownership is None:
             ownership = Ownership.acquire(engines, applicant)
+            owned.callback(ownership.release)
+        _prepare_keys(engines)
         owned.pop_all()
         return ownership
+
+
+def _prepare_keys(engines: Engines) -> None:
+    with engines.writing.begin() as connection:
+        require_keys(connection)
+        adopt_key(connection)
 
 
 def _is_newest(engines: Engines) -> bool:

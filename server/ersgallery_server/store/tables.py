@@ -253,6 +253,19 @@ class TokenRow(Base):
     revoke_time: Mapped[dt.datetime | None]
 
 
+class SealingKeyRow(Base):
+    """A key that anything may be sealed under. sealed_check tells it from another key of its id.
+
+    is_complete: everything is sealed under this one.
+    """
+
+    __tablename__ = "sealing_keys"
+
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    sealed_check: Mapped[bytes]
+    is_complete: Mapped[bool]
+
+
 LAST_KEY: Table = Base.metadata.tables["last_key"]
 PROFILES: Table = Base.metadata.tables["profiles"]
 GALLERIES: Table = Base.metadata.tables["galleries"]
@@ -263,3 +276,4 @@ REQUESTS: Table = Base.metadata.tables["requests"]
 CHANGES: Table = Base.metadata.tables["changes"]
 OWNER: Table = Base.metadata.tables["owner"]
 TOKENS: Table = Base.metadata.tables["tokens"]
+SEALING_KEYS: Table = Base.metadata.tables["sealing_keys"]

@@ -6,6 +6,8 @@ from ersgallery_server.store.forgetting import ForgettingWrites
 from ersgallery_server.store.galleries import GalleryWrites
 from ersgallery_server.store.profiles import ProfileWrites
 from ersgallery_server.store.rescoring import RescoringWrites
+from ersgallery_server.store.rotation import RotationWrites
+from ersgallery_server.store.sealing import SealingWrites
 from ersgallery_server.store.subjects import SubjectWrites
 from ersgallery_server.store.tokens import TokenWrites
 
@@ -18,6 +20,8 @@ class WriteTransaction(
     RescoringWrites,
     ForgettingWrites,
     TokenWrites,
+    SealingWrites,
+    RotationWrites,
     GalleryWrites,
 ):
     """All writes on the writer's thread, inside its transaction; durable once the future of the work has resolved.
