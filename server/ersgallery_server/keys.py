@@ -8,7 +8,6 @@ Each purpose has a key of its own, derived by HKDF, and every sealing a random n
 """
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -85,7 +84,7 @@ class Key:
             )
         try:
             secret = base64.b64decode(encoded.strip(), validate=True)
-        except binascii.Error:
+        except ValueError:
             secret = b""
         if len(secret) != KEY_BYTES:
             raise KeysUnusable(f"the key {key_id!r} is not {KEY_BYTES} bytes in base64")

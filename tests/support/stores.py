@@ -99,6 +99,7 @@ def empty_tables(postgres_uri: str) -> None:
     with psycopg.connect(postgres_uri, autocommit=True) as connection:
         connection.execute("DELETE FROM galleries")
         connection.execute("DELETE FROM profiles")
+        connection.execute("DELETE FROM sealing_keys")
         connection.execute("DELETE FROM tokens")
         connection.execute("UPDATE last_key SET key = 0")
 

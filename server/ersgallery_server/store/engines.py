@@ -127,6 +127,20 @@ def truncate_wal(engine: Engine) -> bool:
         raw.close()
 
 
+def write_anew(engines: Engines) -> None:
+    """Have the database write all of its files anew; outside of any transaction, as both ask for."""
+    if not engines.is_sqlite:
+        with engines.writing.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM FULL")
+        return
+    raw = engines.writing.raw_connection()
+    try:
+        raw.cursor().execute("VACUUM")
+    finally:
+        raw.close()
+    truncate_wal(engines.writing)
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from ersgallery_server.keys import NO_KEYS, KeyRing
 from ersgallery_server.store.catching_up import CatchingUp
 from ersgallery_server.store.changes import ChangeReads
-from ersgallery_server.store.engines import Engines, make_engines, truncate_wal
+from ersgallery_server.store.engines import Engines, make_engines, write_anew
 from ersgallery_server.store.errors import SchemaOutdated
 from ersgallery_server.store.faces import FaceReads
 from ersgallery_server.store.galleries import GalleryReads
@@ -132,10 +132,7 @@ class Store(
         It takes as much room on the disk again, and nobody else may use the database. Raises StoreUnavailable.
         """
         with unavailable_if_database_fails():
-            with self._engines.writing.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM" if self._engines.is_sqlite else "VACUUM FULL")
-            if self._engines.is_sqlite:
-                truncate_wal(self._engines.writing)
+            write_anew(self._engines)
 
     def close(self) -> None:
         """Finish all writes that were submitted, then close the database."""
