@@ -30,6 +30,8 @@ IDLE_TRANSACTION_S = 30
 
 _WAL_RETRY_S = 0.02
 _POSTGRES_DISK_FULL = "53100"
+_SQLITE_DISK_FULL = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE))
+"""The second is what opening a database says when there is no room for the index of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,10 @@ def is_unavailable(error: SQLAlchemyError) -> bool:
 def failure(error: BaseException) -> StoreUnavailable:
     """Return what a failure of the database itself is called."""
     found = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(found, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or getattr(found, "sqlstate", None) == _POSTGRES_DISK_FULL:
+    code = getattr(found, "sqlite_errorcode", 0)
+    if code in _SQLITE_DISK_FULL or getattr(found, "sqlstate", None) == _POSTGRES_DISK_FULL:
         return DiskFull()
-    return DatabaseDamaged() if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else StoreUnavailable()
+    return DatabaseDamaged() if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else StoreUnavailable()
 
 
 def truncate_wal(engine: Engine) -> bool:
