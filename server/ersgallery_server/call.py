@@ -56,6 +56,10 @@ class Trace(Protocol):
         ...
 
 
+def _stay() -> None:
+    """End nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What one call brought with it: one thread serves it.
@@ -63,8 +67,8 @@ class Call:
     deadline_s: on the monotonic clock, None for none. metadata: the (key, value) pairs that the caller sent along, keys
     in lower case. peer: the caller's address. peer_name: the name in the certificate that the caller's connection
     showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's. grant: what the
-    caller may do, of which lists show no more. trace: takes down what the call waits for, where somebody wants to know.
-    notes: what layers leave for those outside of them.
+    caller may do, of which lists show no more. hang_up: ends the call from any thread. trace: takes down what the call
+    waits for, where somebody wants to know. notes: what layers leave for those outside of them.
     """
 
     deadline_s: float | None = None
@@ -74,6 +78,7 @@ class Call:
     peer_name: str = ""
     caller: str = ""
     grant: Grant = EVERYTHING
+    hang_up: Callable[[], object] = _stay
     trace: Trace | None = None
     notes: dict[str, object] = field(default_factory=dict, compare=False)
 

@@ -1,5 +1,6 @@
 """Finds out who calls."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,9 @@ class Authentication:
     def __init__(self, directory: TokenDirectory, *, required: bool) -> None:
         self._directory = directory
         self._required = required
+        self._streams: dict[int, Call] = {}
+        self._lock = threading.Lock()
+        directory.looked = self.end_streams
 
     def identify(self, metadata: Metadata) -> TokenRecord | None:
         """Return the token that came with a call, None where none came and none is required; else Unauthenticated."""
@@ -40,8 +44,28 @@ class Authentication:
     def around(self, method: MethodDescriptor, behavior: Behavior) -> Behavior:
         """Return what serves a method once it is known who calls; a stream's requests are asked each."""
         if method.client_streaming:
-            return lambda requests, call: behavior(self._each(requests, call), self._known(call))
+            return lambda requests, call: self._stream(behavior, requests, call)
         return lambda request, call: behavior(request, self._known(call))
+
+    def end_streams(self) -> None:
+        """Hang up on open streams whose tokens are no longer valid: an idle one would keep its thread for ever."""
+        with self._lock:
+            streams = list(self._streams.values())
+        for call in streams:
+            try:
+                self.identify(call.metadata)
+            except Unauthenticated:
+                call.hang_up()
+
+    def _stream(self, behavior: Behavior, requests: Iterable[Any], call: Call) -> Iterator[Any]:
+        known = self._known(call)
+        with self._lock:
+            self._streams[id(call)] = call
+        try:
+            yield from behavior(self._each(requests, call), known)
+        finally:
+            with self._lock:
+                del self._streams[id(call)]
 
     def _known(self, call: Call) -> Call:
         record = self.identify(call.metadata)

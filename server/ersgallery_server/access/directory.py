@@ -16,6 +16,11 @@ USE_NOTED_EVERY = dt.timedelta(hours=1)
 
 _NOBODYS = bytes(32)
 
+
+def _tell_nobody() -> None:
+    """Tell nobody."""
+
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,6 +43,8 @@ class TokenDirectory:
         self._now = now
         self._used: set[str] = set()
         self._failing = False
+        self.looked: Callable[[], None] = _tell_nobody
+        """Called after each look at the store, and where it does not answer: time alone ends tokens too."""
         self._stop = threading.Event()
         self._change = -1
         self._tokens: Mapping[str, TokenRecord] = {}
@@ -87,3 +94,4 @@ class TokenDirectory:
                 self._failing = True
             else:
                 self._failing = False
+            self.looked()

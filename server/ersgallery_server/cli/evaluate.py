@@ -67,7 +67,7 @@ recognized.
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder where embeddings are kept.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of every draw.")
 @click.option("--resamples", default=500, type=click.IntRange(20), help="Bootstrap samples of each interval.")
-@click.option("--server", metavar="HOST:PORT", help="A running server, for the protocol `service`.")
+@click.option("--server", metavar="HOST:PORT", help="A running server that needs no token, for the protocol `service`.")
 @click.option("--progress/--no-progress", default=True, help="Show bars with the time left.")
 @click.option("--device", default="cpu", help="Where the model runs: auto, cpu or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the model.  [default: all cores]")

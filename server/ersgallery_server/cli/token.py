@@ -143,7 +143,7 @@ def list_tokens(data_dir: Path, database_url: str | None, *, show_all: bool, as_
 @click.argument("name")
 @_database_options
 def revoke_token(name: str, data_dir: Path, database_url: str | None) -> None:
-    """Let the token NAME open nothing any more, also in a running server; its streams end at their next request."""
+    """Let the token NAME open nothing any more, also in a running server, where its streams end."""
     with _store(data_dir, database_url) as store:
         store.submit(lambda transaction: transaction.revoke_token(name)).result()
     click.echo(f"token {name} is revoked")

@@ -247,6 +247,7 @@ def _call(context: grpc.ServicerContext) -> Call:
         metadata=tuple((key, value) for key, value in context.invocation_metadata()),
         peer=context.peer(),
         peer_name=_peer_name(context),
+        hang_up=context.cancel,
     )
 
 

@@ -161,6 +161,9 @@ class OpenStream:
         self._requests.put(pb.StreamIdentifyRequest(batch=batch))
         return next(self._answers)
 
+    def wait(self) -> Any:
+        return next(self._answers)
+
     def end(self) -> None:
         self._requests.put(None)
         assert list(self._answers) == []
@@ -179,6 +182,19 @@ def test_a_stream_is_asked_at_each_request(guarded: RunningServer) -> None:
     with refused() as refusal:
         stream.ask("mine")
     assert (refusal.code, refusal.reason) == (UNKNOWN, "UNAUTHENTICATED")
+
+
+def test_an_idle_stream_of_a_token_that_is_no_longer_valid_is_ended(guarded: RunningServer) -> None:
+    stream = OpenStream(guarded, issue(guarded, "idle", Scope.IDENTIFY))
+    other = OpenStream(guarded, issue(guarded, "busy", Scope.IDENTIFY))
+    assert stream.ask("mine").HasField("response")
+    assert other.ask("mine").HasField("response")
+    revoke(guarded, "idle")
+    with refused() as refusal:
+        stream.wait()
+    assert refusal.code is grpc.StatusCode.CANCELLED
+    assert other.ask("mine").HasField("response")
+    other.end()
 
 
 def test_a_revoked_token_is_refused_soon_without_anybodys_help(guarded: RunningServer) -> None:

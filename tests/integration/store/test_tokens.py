@@ -1,6 +1,8 @@
 """Tokens in the store: what they permit comes back, changes are noticed, and no secret is in the files."""
 
 import datetime as dt
+import hmac
+from hmac import compare_digest
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,23 @@ def test_a_directory_follows_the_store_and_forgets_no_refusal(store: Store) -> N
     revoke(store, "door")
     directory.refresh()
     assert directory.find(text) is None
+    directory.close()
+
+
+@pytest.mark.parametrize("kind", ["right", "wrong", "unknown", "none"])
+def test_every_token_is_compared_in_constant_time(store: Store, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    text = create_token(store, "door")
+    texts = {"right": text, "wrong": text[:-2] + "--", "unknown": new_token()[1], "none": "x"}
+    directory = TokenDirectory(store, every_s=SLOW_S)
+    compared: list[tuple[int, int]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return compare_digest(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert (directory.find(texts[kind]) is not None) == (kind == "right")
+    assert compared == [(32, 32)]
     directory.close()
 
 

@@ -3,9 +3,11 @@
 import datetime as dt
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 from ersgallery_server.access.tokens import PREFIX, digest_of, id_of, new_token
+from ersgallery_server.config import Settings, TlsFiles
 from ersgallery_server.exposure import is_loopback, missing_protection
 from ersgallery_server.grants import EVERYTHING, TokenRecord
 
@@ -58,3 +60,17 @@ def test_what_others_can_reach_is_told_what_it_lacks(host: str) -> None:
     assert missing_protection(host, encrypted=True, callers_known=False) == "tokens"
     assert missing_protection(host, encrypted=False, callers_known=True) == "TLS"
     assert missing_protection(host, encrypted=True, callers_known=True) == ""
+
+
+def test_a_certificate_of_the_caller_counts_as_being_known_and_tokens_are_needed_beyond_loopback() -> None:
+    def served(host: str, tls: TlsFiles | None = None, *, required: bool | None = None) -> tuple[bool, str]:
+        told = Settings(Path("data"), Path("models"), host=host, tls=tls, require_tokens=required)
+        return told.tokens_required, told.missing_protection
+
+    one_sided, mutual = TlsFiles(Path("c"), Path("k")), TlsFiles(Path("c"), Path("k"), Path("a"))
+    assert served("127.0.0.1") == (False, "")
+    assert served("127.0.0.1", required=True) == (True, "")
+    assert served("0.0.0.0") == (True, "TLS")
+    assert served("0.0.0.0", one_sided) == (True, "")
+    assert served("0.0.0.0", one_sided, required=False) == (False, "tokens")
+    assert served("0.0.0.0", mutual, required=False) == (False, "")
