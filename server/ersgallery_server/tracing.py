@@ -36,9 +36,8 @@ class Tracing:
     def __init__(self, endpoint: str) -> None:
         insecure = None if endpoint.startswith("https://") else True
         exporter = OTLPSpanExporter(endpoint, insecure=insecure, timeout=EXPORT_TIMEOUT_S)
-        # What the environment says comes first; our name is for where it says none.
-        resource = Resource({SERVICE_NAME: "ersgallery"}).merge(Resource.create())
-        if resource.attributes[SERVICE_NAME] == "unknown_service":
+        resource = Resource.create()
+        if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # the environment says none
             resource = resource.merge(Resource({SERVICE_NAME: "ersgallery"}))
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -15,7 +15,7 @@ from tests.support.server import running_server, settings
 from tests.support.server_process import free_port
 from tests.support.statuses import refused
 
-pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+pytest.importorskip("opentelemetry.sdk")
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 IDENTIFY = "ersgallery.v1.IdentificationService/Identify"
@@ -45,6 +45,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
                 identify(server, "no-such-gallery", axis(1))
             batch = pb.BatchIdentifyRequest(gallery="galleries/g", matrix=matrix([axis(1)] * 3))
             list(server.identification.StreamIdentify(iter([pb.StreamIdentifyRequest(batch=batch)])))
+        names = {
+            attributes(each.resource)["service.name"] for sent in collector.requests for each in sent.resource_spans
+        }
+        assert names == {"ersgallery"}
         yield collector.spans
 
 
