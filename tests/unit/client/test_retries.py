@@ -18,6 +18,7 @@ LATER = [
     status(grpc.StatusCode.UNAVAILABLE),
     status(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
     status(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
+    status(grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
     status(grpc.StatusCode.RESOURCE_EXHAUSTED),
     status(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after_s=0.01),
     status(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
