@@ -151,26 +151,18 @@ MESSAGES = Messages(
 )
 
 
+_HEADERS = ("x-authorization", "x-request-id", "traceparent", "grpc-accept-encoding", "a" * 200, "te-x", "x-n")
+_VALUES = (f"00-{'f' * 32}-{'0' * 16}-ff", f"00-{'1' * 32}-{'2' * 16}-01", " ", "%00%ff", "gzip,br", "a" * 3000)
+_TOKENLIKE = ("", "Bearer", "Bearer ", "Basic Og==", "bearer x", "Bearer " + "A" * 3000, "Bearer ersg_x_y")
+_PRINTABLE = tuple(text[:4000] for text in TEXTS if text.isprintable() and text.isascii())
+
+
 def metadata(rng: Random) -> list[tuple[str, str]]:
     """Return headers that gRPC lets a caller send and nobody expects."""
-    names = (
-        "authorization",
-        "x-request-id",
-        "traceparent",
-        "grpc-accept-encoding",
-        "grpc-timeout-x",
-        "a" * 200,
-        "te-x",
-        "x-n",
-    )
-    values = (
-        "Bearer ",
-        "Bearer " + "A" * 3000,
-        "Basic Og==",
-        "00-" + "f" * 32 + "-" + "0" * 16 + "-ff",
-        " ",
-        "%00%ff",
-        "gzip,br",
-    )
-    shown = [text for text in TEXTS if text.isprintable() and text.isascii()]
-    return [(rng.choice(names), rng.choice((*values, *shown))[:4000]) for _ in range(rng.choice((0, 0, 0, 1, 2, 8)))]
+    count = rng.choice((0, 0, 0, 1, 2, 8))
+    return [(rng.choice(_HEADERS), rng.choice((*_VALUES, *_PRINTABLE))) for _ in range(count)]
+
+
+def credentials(rng: Random) -> str:
+    """Return what may stand where a token belongs."""
+    return rng.choice((*_TOKENLIKE, *_PRINTABLE))

@@ -7,7 +7,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -32,18 +32,25 @@ class Tally:
 
 
 def attack(
-    target: Target, seed: int, enough: Callable[[int], bool], keep: Path, tell: Callable[[str], None] = print
+    target: Target,
+    seed: int,
+    enough: Callable[[int], bool],
+    keep: Path,
+    tell: Callable[[str], None] = print,
+    first: Sequence[Case] = (),
 ) -> Tally:
     """Try cases one after the other until there are `enough`; a case is named by the target, the seed and its number.
 
-    keep: the folder where the case under way lies, for what ends the process, and those that were findings.
+    keep: the folder where the case under way lies, for what ends the process, and those that were findings. first:
+    cases that are tried before any is drawn.
     """
     tally = Tally()
     begun = time.monotonic()
     keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, target.opened(Path(folder)) as opened:
         while not enough(tally.cases):
-            case = opened.draw(Random(f"{target.name} {seed} {tally.cases}"))
+            number = tally.cases
+            case = first[number] if number < len(first) else opened.draw(Random(f"{target.name} {seed} {number}"))
             (keep / "under-way").write_bytes(case.pack())
             _try(opened, case, tally, keep, tell)
             tally.cases += 1

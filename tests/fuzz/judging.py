@@ -10,13 +10,17 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+from tests.fuzz.canary import GALLERY
 from tests.fuzz.case import Finding
+from tests.fuzz.world import PHOTOS, SETS
 from tests.support.statuses import Refusal, read
 
 FAULTS = frozenset({"INTERNAL", "INDEX_BEHIND", "UNSPECIFIED"})
 REASONS = frozenset(name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.keys()) - FAULTS  # noqa: SIM118
 
 Code = grpc.StatusCode
+_CHANGES = ("Create", "Update", "Delete", "Enroll", "Calibrate", "Cancel")
+
 # What gRPC itself answers, by code and words: nothing of the service was reached.
 _OF_GRPC = (
     (Code.RESOURCE_EXHAUSTED, "larger than max"),
@@ -66,6 +70,14 @@ def judge_answer(method: str, answer: Message) -> None:
     """Judge the errors of single items inside an answer; raises Finding."""
     for status in statuses(answer):
         judge_status(method, status)
+
+
+def judge_for_guest(method: str, answer: bytes) -> None:
+    """Raise Finding for an answer to somebody who may only read, and search, the gallery `full`."""
+    if method.rpartition(".")[2].startswith(_CHANGES):
+        raise Finding(f"{method} answers somebody who may not change anything")
+    if any(f"galleries/{name}".encode() in answer for name in (SETS, PHOTOS, GALLERY)):
+        raise Finding(f"{method} names a gallery to somebody who may not know of it")
 
 
 def statuses(message: Message) -> Iterator[status_pb2.Status]:

@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from tests.fuzz.damage import BOUNDARIES, FLOATS, TEXTS
 
 Kind = FieldDescriptor
-WILD = 1 / 16
+WILD = 1 / 24
 
 _BITS = {
     Kind.TYPE_INT32: (-(1 << 31), (1 << 31) - 1),
@@ -47,7 +47,7 @@ class Messages:
         fields = [field for field in descriptor.fields if depth > 0 or field.message_type is None]
         for field in fields:
             alone = field.containing_oneof is None or is_optional(field)
-            if alone and (rng.random() < 0.5 or (self._texts(field) and rng.random() > WILD)):
+            if alone and rng.random() < self._chance(field):
                 self._fill(rng, message, field, depth)
         for oneof in descriptor.oneofs:
             chosen = [
@@ -61,6 +61,12 @@ class Messages:
                 self._fill(rng, message, rng.choice(chosen), depth)
         return message
 
+    def _chance(self, field: FieldDescriptor) -> float:
+        """Return how often a field is set: what a request can hardly do without, nearly always."""
+        if self._texts(field):
+            return 1 - WILD
+        return 0.5 if is_optional(field) or (field.message_type is None and not field.is_repeated) else 0.8
+
     def _fill(self, rng: Random, message: Message, field: FieldDescriptor, depth: int) -> None:
         target = getattr(message, field.name)
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -69,7 +75,7 @@ class Messages:
                 if value.message_type is None:
                     target[self._value(rng, key)] = self._value(rng, value)
         elif field.is_repeated:
-            count = rng.choice((0, 1, 1, 2, 3, 4))
+            count = rng.choice((0, 1, 1, 1, 2, 2, 3, 4))
             if field.message_type is not None:
                 target.extend(self.draw(rng, field.message_type, depth - 1) for _ in range(count))
             else:
@@ -97,7 +103,7 @@ def _sensible(rng: Random, field: FieldDescriptor) -> Any:
         case Kind.TYPE_FLOAT:
             return struct.unpack("<f", struct.pack("<f", rng.uniform(-1, 1)))[0]
         case Kind.TYPE_DOUBLE:
-            return rng.choice((rng.random(), 0.0, 0.5, 1.0))
+            return rng.choice((rng.random(), rng.random(), 0.5, 0.0, 1.0))
         case Kind.TYPE_STRING:
             return "".join(rng.choices("abc é", k=rng.randint(0, 5)))
         case Kind.TYPE_BYTES:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,18 +10,18 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.fuzz.calls import GRPCS, MESSAGES, METHODS, OURS, metadata
+from tests.fuzz.calls import GRPCS, MESSAGES, METHODS, OURS, credentials, metadata
 from tests.fuzz.case import Case, Finding
 from tests.fuzz.damage import damage
-from tests.fuzz.judging import judge_answer, judge_refusal
+from tests.fuzz.judging import judge_answer, judge_for_guest, judge_refusal
 from tests.fuzz.wire import damage_message
-from tests.fuzz.world import World, running_world
+from tests.fuzz.world import GUEST, OWNER, World, running_world
 from tests.support.models import models_dir_if_installed
 
 LIMIT_S = 120.0
@@ -35,13 +34,17 @@ _TOGETHER, _ONE_BY_ONE = "together", "one-by-one"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: serialized requests in base64; answers: break a stream off after so many, -1 to read all."""
+    """One call: serialized requests in base64; answers: break a stream off after so many, -1 to read all.
+
+    caller: who is known by a token, or what stands where a token belongs.
+    """
 
     method: str
     requests: list[str]
     timeout_s: float = LIMIT_S
     metadata: list[tuple[str, str]] = field(default_factory=list)
     answers: int = -1
+    caller: str = OWNER
 
 
 class RpcAttack:
@@ -50,7 +53,6 @@ class RpcAttack:
     def __init__(self, world: World) -> None:
         self._world = world
         self._checked = 0
-        self.outcomes: Counter[str] = Counter()
 
     def draw(self, rng: Random) -> Case:
         """Return one to five calls."""
@@ -89,7 +91,6 @@ class RpcAttack:
         self._world.watch.count()
         if self._checked % CHECKED_EVERY == 0:
             self.settle()
-        self.outcomes.update(outcomes)
         return outcomes[-1]
 
 
@@ -112,40 +113,57 @@ def _draw_call(rng: Random, name: str) -> Call:
     stays_open = method.server_streaming and not method.client_streaming
     answers = rng.choice((0, 1)) if stays_open or (method.server_streaming and rng.random() < 0.2) else -1
     timeout_s = rng.choice((0.0, 0.001, 0.01)) if rng.random() < 0.05 else LIMIT_S
-    return Call(name, requests, timeout_s, metadata(rng), answers)
+    caller = GUEST if rng.random() < 0.15 else credentials(rng) if rng.random() < 0.05 else OWNER
+    return Call(name, requests, timeout_s, metadata(rng), answers, caller)
 
 
 def _send(world: World, call: Call) -> str:
-    method = METHODS[call.method]
-    path = f"/{method.containing_service.full_name}/{method.name}"
+    """Make a call and judge what comes back; return the outcome."""
     requests = [world.aim(base64.b64decode(request)) for request in call.requests]
     headers = [(key, value) for key, value in call.metadata]
-    channel: Any = world.server.channel
+    headers += world.headers.get(call.caller, [("authorization", call.caller)])
     answers: list[bytes] = []
     try:
-        if not method.server_streaming:
-            answers.append(channel.unary_unary(path)(requests[0], timeout=call.timeout_s, metadata=headers))
-        else:
-            make = channel.stream_stream if method.client_streaming else channel.unary_stream
-            sent = iter(requests) if method.client_streaming else requests[0]
-            stream = make(path)(sent, timeout=call.timeout_s, metadata=headers)
-            answers += islice(stream, None if call.answers < 0 else call.answers)
-            stream.cancel()
+        for answer in _answers(world, call, requests, headers):
+            answers.append(answer)  # noqa: PERF402 - those that came before an error are judged too
+        outcome = "answered"
     except ValueError:
-        return "not sent"
+        outcome = "not sent"
     except grpc.RpcError as error:
         outcome = judge_refusal(call.method, error, in_time=call.timeout_s >= LIMIT_S, ours=call.method in OURS)
-    else:
-        outcome = "answered"
-    for answer in answers:
-        try:
-            message = GetMessageClass(method.output_type).FromString(answer)
-        except DecodeError as error:
-            raise Finding(f"{call.method} answers what is no {method.output_type.full_name}") from error
-        judge_answer(call.method, message)
+    _judge(call, answers, outcome)
     if outcome == "answered" and call.answers < 0 and len(answers) != len(requests):
         raise Finding(f"{call.method} gave {len(answers)} answers to {len(requests)} requests")
     return outcome
+
+
+def _answers(world: World, call: Call, requests: list[bytes], headers: list[tuple[str, str]]) -> Iterator[bytes]:
+    """Yield the answers as they came; raises grpc.RpcError, and ValueError for headers that gRPC does not send."""
+    method, channel = METHODS[call.method], cast("Any", world.channel)
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    if not method.server_streaming:
+        yield channel.unary_unary(path)(requests[0], timeout=call.timeout_s, metadata=headers)
+        return
+    make = channel.stream_stream if method.client_streaming else channel.unary_stream
+    sent = iter(requests) if method.client_streaming else requests[0]
+    stream = make(path)(sent, timeout=call.timeout_s, metadata=headers)
+    yield from islice(stream, None if call.answers < 0 else call.answers)
+    stream.cancel()
+
+
+def _judge(call: Call, answers: list[bytes], outcome: str) -> None:
+    """Raise Finding for an answer that is no message, has a fault in it, or is not for this caller."""
+    is_whole = outcome == "answered" and call.answers < 0
+    for answer in answers:
+        try:
+            message = GetMessageClass(METHODS[call.method].output_type).FromString(answer)
+        except DecodeError as error:
+            raise Finding(f"{call.method} answers what is no message") from error
+        judge_answer(call.method, message)
+        if call.method in OURS and call.caller == GUEST:
+            judge_for_guest(call.method, answer)
+    if call.method in OURS and call.caller not in (OWNER, GUEST) and (answers or is_whole):
+        raise Finding(f"{call.method} answers somebody without a token: {outcome}")
 
 
 @contextmanager

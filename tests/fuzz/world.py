@@ -6,21 +6,29 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 from ersgallery.v1 import calibration_service_pb2 as calibration
+from ersgallery.v1 import enrollment_service_pb2 as enrollment
+from ersgallery.v1 import face_input_pb2 as face_input
 from ersgallery.v1 import gallery_pb2
 from ersgallery.v1 import gallery_service_pb2 as galleries
+from ersgallery_server.grants import Scope
+from ersgallery_server.store import Store
 
 from tests.fuzz.canary import GALLERY, Canary
 from tests.fuzz.case import Finding
+from tests.fuzz.image_cases import photographs
 from tests.fuzz.watch import Watch
 from tests.support.requests import axis, blurred, create_gallery, enroll, item
 from tests.support.server import RemoteServer
 from tests.support.server_process import command
+from tests.support.tokens import bearer, create_token
 
 FULL, SETS, PHOTOS = "full", "sets", "photos"
+OWNER, GUEST = "owner", "guest"
 PHOTOS_MODEL = "sface"
 PHOTOS_DIMENSION = 128
 MOST_FACES = 3000
@@ -34,6 +42,17 @@ _EXPECTED_IN_LOG = ("Exception deserializing message!", "Method not implemented!
 _BAD_IN_LOG = ('"level": "error"', '"level": "critical"', "Traceback (most recent call last)", "Fatal Python error")
 
 
+class _AsOwner(grpc.UnaryUnaryClientInterceptor):
+    """Sends the owner's token with every call."""
+
+    def __init__(self, headers: list[tuple[str, str]]) -> None:
+        self._headers = headers
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        """Add it."""
+        return continuation(details._replace(metadata=self._headers), request)
+
+
 class World:
     """A running server; everything raises Finding where it is not as it must be."""
 
@@ -42,10 +61,17 @@ class World:
         self._models_dir = models_dir
         self._log = folder / "log"
         self._log_read = 0
+        (folder / "data").mkdir()
+
+        with Store.open(f"sqlite:///{folder / 'data' / 'gallery.db'}") as store:
+            owner = create_token(store, OWNER, max_calls_per_second=0.0)
+            guest = create_token(store, GUEST, (Scope.READ, Scope.IDENTIFY), (FULL,), max_calls_per_second=0.0)
+        self.headers: dict[str, list[tuple[str, str]]] = {OWNER: list(bearer(owner)), GUEST: list(bearer(guest))}
         self._start()
 
     def _start(self) -> None:
-        options = ["--max-message-mib", str(MESSAGE_MIB), "--unary-threads", "12", "--max-streams", "8"]
+        options = ["--require-tokens"]
+        options += ["--max-message-mib", str(MESSAGE_MIB), "--unary-threads", "12", "--max-streams", "8"]
         options += ["--snapshot-changed-faces", "200", "--inference-threads", "1", "--max-image-megapixels", "4"]
         options += ["--log-format", "json", "--log-level", "warning"]
         if self._models_dir is not None:
@@ -62,7 +88,9 @@ class World:
         line = self.process.stdout.readline()
         if not line.startswith("serving on "):
             raise Finding(f"the server does not start: {self._log.read_text(errors='replace')[-2000:]}")
-        self.server = RemoteServer(line.split()[-1])
+        address = line.split()[-1]
+        self.channel = grpc.insecure_channel(address)
+        self.server = RemoteServer(address, grpc.intercept_channel(self.channel, _AsOwner(self.headers[OWNER])))
         self.watch = Watch(self.process.pid)
         self._forget(GALLERY)
         self.canary = Canary(self.server)
@@ -77,7 +105,7 @@ class World:
 
     def close(self) -> None:
         """End the server."""
-        self.server.channel.close()
+        self.channel.close()
         self.process.terminate()
         try:
             self.process.communicate(timeout=60)
@@ -101,9 +129,10 @@ class World:
 
     def aim(self, request: bytes) -> bytes:
         """Let a request speak of a face and an operation that are there; the names have one length."""
-        face = self._faces.get(FULL, NO_FACE)
-        named = request.replace(f"faces/{NO_FACE}".encode(), f"faces/{face}".encode())
-        return named.replace(f"operations/{NO_OPERATION}".encode(), f"operations/{self.operation}".encode())
+        for name, face in self._faces.items():
+            place = f"galleries/{name}/subjects/ann/faces/"
+            request = request.replace(f"{place}{NO_FACE}".encode(), f"{place}{face}".encode())
+        return request.replace(f"operations/{NO_OPERATION}".encode(), f"operations/{self.operation}".encode())
 
     def check_alive(self) -> None:
         """Raise Finding where the process has ended or its log tells of a fault."""
@@ -140,6 +169,9 @@ class World:
         if name == PHOTOS:
             wanted = gallery_pb2.Gallery(profile=f"profiles/{PHOTOS_MODEL}", tau=0.4, store_images=True)
             self.server.galleries.CreateGallery(galleries.CreateGalleryRequest(gallery_id=name, gallery=wanted))
+            if photographs():
+                image = enrollment.Enrollment(subject_id="ann", image=face_input.Image(content=photographs()[0]))
+                enroll(self.server, name, image)
             vectors = list(np.random.default_rng(3).standard_normal((3, PHOTOS_DIMENSION)).astype(np.float32))
         else:
             templates = {"subject_search": gallery_pb2.SUBJECT_SEARCH_TEMPLATE} if name == SETS else {}

@@ -24,9 +24,9 @@ from ersgallery_server.service import Service
 class RemoteServer:
     """A server that can be asked by its address, in the bare contract."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, channel: grpc.Channel | None = None) -> None:
         self.address = address
-        self.channel = grpc.insecure_channel(self.address)
+        self.channel = channel or grpc.insecure_channel(self.address)
         self.galleries = gallery_service_pb2_grpc.GalleryServiceStub(self.channel)
         self.enrollment = enrollment_service_pb2_grpc.EnrollmentServiceStub(self.channel)
         self.identification = identification_service_pb2_grpc.IdentificationServiceStub(self.channel)
