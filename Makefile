@@ -4,24 +4,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUBS := .venv-stubs/bin
-CODE := index server client tests proto/generate.py
-EXTRAS ?= server,cpu,postgres,calibration,demo,tracing,dev
+CODE := index server client tests proto/generate.py requirements/install.py
+# Locked with hashes in requirements/lock-venv.txt; other EXTRAS, or LOCKED=no, are installed as pip chooses.
+LOCKED_EXTRAS := server,cpu,postgres,calibration,demo,tracing,dev
+EXTRAS ?= $(LOCKED_EXTRAS)
+export LOCKED ?= $(if $(filter $(LOCKED_EXTRAS),$(EXTRAS)),yes,no)
+FLOOR_EXTRAS := server,cpu,postgres,calibration
 
-.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu crash fuzz clean
+.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu crash fuzz lock audit clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml requirements/lock-venv.txt requirements/install.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'ersgallery needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...'; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo 'this Python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[$(EXTRAS)]' || \
+	$(BIN)/python requirements/install.py requirements/lock-venv.txt 3.14 --project -- --editable '.[$(EXTRAS)]' || \
 		{ echo 'the packages above could not be installed: that takes the network once, and ready-made wheels for this'; \
-		  echo 'Python and system (no compiler is needed where there are some); try another one: make PYTHON=python3.12'; \
+		  echo 'Python and system (no compiler is needed where there are some); try another one: make PYTHON=python3.12,'; \
+		  echo 'or make LOCKED=no, which takes what pip chooses and checks no hashes'; \
 		  exit 1; }
 	touch $@
 
@@ -63,9 +67,9 @@ format: $(VENV)/ready ## Format the code.
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-.venv-stubs/ready: requirements/stubs.txt
+.venv-stubs/ready: requirements/stubs.txt requirements/lock-stubs.txt
 	$(PYTHON) -m venv .venv-stubs
-	$(STUBS)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/stubs.txt
+	$(STUBS)/python requirements/install.py requirements/lock-stubs.txt 3.13 -- --requirement requirements/stubs.txt
 	touch $@
 
 stubs: .venv-stubs/ready ## Regenerate the stubs from the .proto files.
@@ -75,15 +79,37 @@ check-stubs: .venv-stubs/ready $(VENV)/ready
 	$(STUBS)/python proto/generate.py --check --image build/ersgallery.binpb
 	$(BIN)/buf lint build/ersgallery.binpb --config buf.yaml
 
-.venv-floor/ready: requirements/floor.txt pyproject.toml
+.venv-floor/ready: requirements/floor.txt requirements/lock-floor.txt pyproject.toml
 	$(PYTHON) -m venv .venv-floor
-	.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint requirements/floor.txt --editable '.[server,cpu,postgres,calibration]' pytest pytest-timeout hypothesis scipy
+	.venv-floor/bin/python requirements/install.py requirements/lock-floor.txt 3.12 --project -- \
+		--constraint requirements/floor.txt --editable '.[$(FLOOR_EXTRAS)]' --requirement requirements/floor-tests.txt
 	touch $@
 
 check-floor: .venv-floor/ready ## Run the quick tests with the oldest supported libraries.
 	.venv-floor/bin/python -m pytest $(ARGS) -m 'not real_faces' tests/unit/index tests/unit/client tests/unit/server \
 		tests/integration/server
 
+.venv-tools/ready: requirements/tools.txt
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/tools.txt
+	touch $@
+
+# One lock serves all its systems and versions of Python: packages that differ have markers.
+UV_LOCK := .venv-tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --upgrade
+comma := ,
+extras = $(addprefix --extra ,$(subst $(comma), ,$(1)))
+
+lock: .venv-tools/ready ## Choose the newest packages and write their hashes to requirements/lock-*.txt; needs the network.
+	$(UV_LOCK) $(call extras,$(LOCKED_EXTRAS)) pyproject.toml requirements/build.txt \
+		--output-file requirements/lock-venv.txt
+	$(UV_LOCK) requirements/stubs.txt --output-file requirements/lock-stubs.txt
+	$(UV_LOCK) $(call extras,$(FLOOR_EXTRAS)) --constraint requirements/floor.txt pyproject.toml requirements/build.txt \
+		requirements/floor-tests.txt --output-file requirements/lock-floor.txt
+
+audit: .venv-tools/ready ## Ask for known vulnerabilities of the locked packages; needs the network.
+	.venv-tools/bin/pip-audit --disable-pip --require-hashes --requirement requirements/lock-venv.txt $(ARGS) || \
+		{ echo 'not audited, or vulnerabilities found: see above (the audit asks a service in the network)'; exit 1; }
+
 clean: ## Remove what was built; installed models and data under build/ too.
-	rm -rf build dist .venv .venv-stubs .venv-floor
+	rm -rf build dist .venv .venv-stubs .venv-floor .venv-tools

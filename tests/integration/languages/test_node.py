@@ -17,16 +17,23 @@ MODULES = ROOT / "build" / "node"
 
 
 def node_modules() -> Path:
-    """Return a folder with the Node client library, installing it once; skip with a reason where that cannot be."""
+    """Return a folder with the Node client library, installing it once, each file checked against its hash.
+
+    Skips with a reason where that cannot be.
+    """
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("there is no Node.js with npm on this machine")
     MODULES.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "package.json", MODULES)
-    if not (MODULES / "node_modules" / "@grpc" / "grpc-js").is_dir():
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+    lock, installed = HERE / "package-lock.json", MODULES / "node_modules" / "installed-lock.json"
+    if not installed.is_file() or installed.read_bytes() != lock.read_bytes():
+        shutil.copy(HERE / "package.json", MODULES)
+        shutil.copy(lock, MODULES)
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
         done = subprocess.run(command, cwd=MODULES, capture_output=True, text=True, timeout=240, check=False)
+        assert "EINTEGRITY" not in done.stderr, "a file is not the one whose hash is locked"
         if done.returncode != 0:
             pytest.skip(f"npm cannot install @grpc/grpc-js: {done.stderr.strip().splitlines()[-1:]}")
+        shutil.copy(lock, installed)
     return MODULES
 
 

@@ -5,15 +5,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from ersgallery_server.cli.calibrate import calibrate
 from ersgallery_server.cli.models import models
 from ersgallery_server.cli.profiles import profiles
-from ersgallery_server.faces.pipeline import load_pipeline
+from ersgallery_server.faces.pipeline import FacePipeline, load_pipeline
 from ersgallery_server.faces.sessions import Inference
 from ersgallery_server.models.catalogue import default_model
 from ersgallery_server.models.errors import HashMismatch, ModelNotInstalled
+from ersgallery_server.models.manifest import ModelFile
 from ersgallery_server.models.profile_file import read_profile
 
 from tests.support.images import encode, gradient
@@ -44,16 +46,38 @@ def test_the_installed_model_verifies_and_is_listed(models_dir: Path) -> None:
     assert all(name in output for name in listed)
 
 
-def test_a_changed_byte_is_found_by_verify_and_refused_by_the_pipeline(copied: Path) -> None:
-    path = copied / "sface" / "face_detection_yunet_2023mar.onnx"
+@pytest.mark.parametrize("place", [0, 1000, -1])
+@pytest.mark.parametrize("file", default_model().files, ids=lambda file: file.role.value)
+def test_a_changed_byte_is_found_by_verify_and_refused_by_the_pipeline(
+    copied: Path, file: ModelFile, place: int
+) -> None:
+    path = copied / "sface" / file.name
     data = bytearray(path.read_bytes())
-    data[1000] ^= 1
+    data[place] ^= 1
     path.write_bytes(data)
     status, output = run("verify", "--models-dir", copied)
     assert status == 1
     assert f"CHANGED {path}" in output
     with pytest.raises(HashMismatch, match=path.name):
         load_pipeline(default_model(), copied)
+
+
+def test_a_file_that_is_swapped_after_its_check_is_not_what_is_loaded(
+    copied: Path, pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+
+    def read_and_swap(path: Path) -> bytes:
+        data = read(path)
+        path.write_bytes(b"something else")
+        return data
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read_and_swap)
+        loaded = load_pipeline(default_model(), copied)
+    assert {read(copied / "sface" / file.name) for file in default_model().files} == {b"something else"}
+    crop = np.random.default_rng(1).integers(0, 255, (1, 112, 112, 3), np.uint8)
+    np.testing.assert_allclose(loaded.embed_aligned(crop), pipeline.embed_aligned(crop), rtol=1e-4, atol=1e-4)
 
 
 def test_a_missing_file_is_found_by_verify_and_named_by_the_pipeline(copied: Path) -> None:
