@@ -198,7 +198,9 @@ def test_streams_waiting_calls_and_waiting_searches_are_bounded_and_say_when_to_
         with Held(server.service._store.submit):
             create = server.galleries.CreateSubject
             request = galleries.CreateSubjectRequest(parent=G, subject_id="ann")
-            calls = [create.future(request) for _ in range(4)]
+            calls = [create.future(request) for _ in range(2)]
+            until(lambda: len(server.service._store._writer._waiting) == 2)  # both threads are busy
+            calls += [create.future(request) for _ in range(2)]
             until(lambda: server.service._server.activity.waiting == 2)
             with refused() as refusal:
                 create(request)
