@@ -156,7 +156,7 @@ def _store(data_dir: Path, database_url: str | None) -> Iterator[Any]:
     from ersgallery_server.store import Store, StoreError
 
     try:
-        with Store.open(database_url or f"sqlite:///{data_dir / 'gallery.db'}") as store:
+        with Store.open(database_url or f"sqlite:///{data_dir / 'gallery.db'}", keys=None) as store:
             yield store
     except (StoreError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -79,21 +79,21 @@ class Store(
         limits: StoreLimits | None = None,
         migrations: bool = True,
         applicant: Applicant | None = None,
-        keys: KeyRing = NO_KEYS,
+        keys: KeyRing | None = NO_KEYS,
     ) -> Self:
         """Open a database, making it and bringing it to the newest migration where needed.
 
         url: sqlite:///FILE or postgresql+psycopg://... applicant: becomes the owner, as every server does; without one,
-        others may write too. keys: see `sealing`. Raises UrlUnsupported, StoreUnavailable, DatabaseOwned,
-        DatabaseDamaged, SchemaUnknown for a database of a newer version, SchemaOutdated where migrations are needed but
-        not wanted, KeyMissing and KeyWrong.
+        others may write too. keys: see `sealing`; None where no face is read or written, so that none are
+        needed. Raises UrlUnsupported, StoreUnavailable, DatabaseOwned, DatabaseDamaged, SchemaUnknown for a database of
+        a newer version, SchemaOutdated where migrations are needed but not wanted, KeyMissing and KeyWrong.
         """
         limits = limits or StoreLimits()
         engines = make_engines(
-            url, read_connections=limits.read_connections, lock_timeout_s=limits.lock_timeout_s, keys=keys
+            url, read_connections=limits.read_connections, lock_timeout_s=limits.lock_timeout_s, keys=keys or NO_KEYS
         )
         try:
-            ownership = _prepare(engines, applicant, migrations=migrations)
+            ownership = _prepare(engines, applicant, migrations=migrations, with_keys=keys is not None)
         except BaseException:
             engines.dispose()
             raise
@@ -168,7 +168,7 @@ def migrate_database(url: str) -> tuple[str | None, str | None]:
         engines.dispose()
 
 
-def _prepare(engines: Engines, applicant: Applicant | None, *, migrations: bool) -> Ownership | None:
+def _prepare(engines: Engines, applicant: Applicant | None, *, migrations: bool, with_keys: bool) -> Ownership | None:
     """Migrate, as the owner where there can be one already."""
     with unavailable_if_database_fails(), ExitStack() as owned:
         ownership = None
@@ -182,7 +182,8 @@ def _prepare(engines: Engines, applicant: Applicant | None, *, migrations: bool)
         if applicant is not None and ownership is None:
             ownership = Ownership.acquire(engines, applicant)
             owned.callback(ownership.release)
-        _prepare_keys(engines)
+        if with_keys:
+            _prepare_keys(engines)
         owned.pop_all()
         return ownership
 

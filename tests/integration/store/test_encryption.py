@@ -82,6 +82,15 @@ def test_nothing_of_a_face_lies_in_the_files(tmp_path: Path) -> None:
     assert plain_parts(sealed) == 0
 
 
+def test_tokens_need_no_key(store_url: str) -> None:
+    with Store.open(store_url, keys=KeyRing([OLD])) as store:
+        fill(store)
+    with Store.open(store_url, keys=None) as store:
+        assert store.gallery("people").gallery_id == "people"
+        with pytest.raises(KeyMissing):
+            list(store.load_faces(store.gallery("people").key))
+
+
 def test_a_store_does_not_open_without_the_key_or_with_another_of_its_id(store_url: str) -> None:
     with Store.open(store_url, keys=KeyRing([OLD])) as store:
         fill(store)
