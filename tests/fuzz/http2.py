@@ -16,7 +16,7 @@ READ_S = 0.05
 CHECKED_EVERY = 20
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 _PATH = b"/ersgallery.v1.GalleryService/ListGalleries"
-_REQUEST = (  # POST, http, a path, an authority, and two headers, without Huffman's code
+REQUEST = (  # POST, http, a path, an authority, and two headers, without Huffman's code
     b"\x83\x86\x44" + bytes([len(_PATH)]) + _PATH + b"\x41\x01x\x5f\x10application/grpc\x40\x02te\x08trailers"
 )
 _OTHERS = (
@@ -42,12 +42,12 @@ class Http2Attack:
             case 1:
                 return Case("other-protocol", damage(rng, rng.choice(_OTHERS), most=2))
             case 2:
-                return Case("preface", damage(rng, PREFACE + _frame(SETTINGS, 0, 0, b""), most=2))
+                return Case("preface", damage(rng, PREFACE + frame(SETTINGS, 0, 0, b""), most=2))
             case 3:
                 return Case("after-preface", PREFACE + rng.randbytes(rng.choice((9, 100, 20_000))))
             case _:
                 frames = b"".join(_draw_frame(rng) for _ in range(rng.choice((1, 3, 10, 300))))
-                sent = PREFACE + _frame(SETTINGS, 0, 0, b"") + frames
+                sent = PREFACE + frame(SETTINGS, 0, 0, b"") + frames
                 return Case("frames", damage(rng, sent, most=2) if rng.random() < 0.3 else sent)
 
     def check(self, case: Case) -> str:
@@ -78,7 +78,8 @@ class Http2Attack:
         self._world.watch.check()
 
 
-def _frame(kind: int, flags: int, stream: int, body: bytes, claimed: int | None = None) -> bytes:
+def frame(kind: int, flags: int, stream: int, body: bytes, claimed: int | None = None) -> bytes:
+    """Return a frame, whose length is claimed to be another where one is given."""
     length = len(body) if claimed is None else claimed
     return struct.pack(">I", length & 0xFFFFFF)[1:] + struct.pack(">BBI", kind & 255, flags & 255, stream) + body
 
@@ -89,16 +90,16 @@ def _draw_frame(rng: Random) -> bytes:  # noqa: PLR0911 - one for each kind of f
     flags = rng.choice((0, 1, 4, 5, 0x24, 0xFF))
     match rng.randrange(10):
         case 0:
-            return _frame(HEADERS, 5, stream, _REQUEST)
+            return frame(HEADERS, 5, stream, REQUEST)
         case 1:
-            return _frame(HEADERS, flags, stream, damage(rng, _REQUEST, most=2))
+            return frame(HEADERS, flags, stream, damage(rng, REQUEST, most=2))
         case 2:  # headers that never end
-            return _frame(HEADERS, 0, stream, _REQUEST) + _frame(
+            return frame(HEADERS, 0, stream, REQUEST) + frame(
                 CONTINUATION, 0, stream, b"\x40\x01a\x7f\xff\x7f" * 50
             ) * rng.choice((1, 50))
         case 3:  # opened and taken back
             return b"".join(
-                _frame(HEADERS, 4, 2 * n + 1, _REQUEST) + _frame(RESET, 0, 2 * n + 1, bytes(4)) for n in range(50)
+                frame(HEADERS, 4, 2 * n + 1, REQUEST) + frame(RESET, 0, 2 * n + 1, bytes(4)) for n in range(50)
             )
         case 4:
             pairs = [
@@ -107,25 +108,25 @@ def _draw_frame(rng: Random) -> bytes:  # noqa: PLR0911 - one for each kind of f
                 )
                 for _ in range(rng.choice((1, 8, 500)))
             ]
-            return _frame(SETTINGS, rng.choice((0, 0, 1)), 0, b"".join(pairs)[: rng.choice((5, 6, 4000))])
+            return frame(SETTINGS, rng.choice((0, 0, 1)), 0, b"".join(pairs)[: rng.choice((5, 6, 4000))])
         case 5:
-            return _frame(PING, 0, 0, bytes(rng.choice((8, 8, 7, 0)))) * rng.choice((1, 1000))
+            return frame(PING, 0, 0, bytes(rng.choice((8, 8, 7, 0)))) * rng.choice((1, 1000))
         case 6:
-            return _frame(WINDOW, 0, stream, struct.pack(">I", rng.choice((0, 1, 0x7FFFFFFF, 0xFFFFFFFF))))
+            return frame(WINDOW, 0, stream, struct.pack(">I", rng.choice((0, 1, 0x7FFFFFFF, 0xFFFFFFFF))))
         case 7:
             message = b"\0" + struct.pack(">I", rng.choice((0, 5, 1 << 31, (1 << 32) - 1))) + rng.randbytes(5)
-            return _frame(HEADERS, 4, 1, _REQUEST) + _frame(
+            return frame(HEADERS, 4, 1, REQUEST) + frame(
                 DATA, rng.choice((0, 1, 8)), 1, rng.choice((message, b"\1" + message, message * 9))
             )
         case 8:
-            return _frame(
+            return frame(
                 rng.choice((PRIORITY, PUSH, GOAWAY, 10, 255)),
                 flags,
                 stream,
                 rng.randbytes(rng.choice((0, 4, 5, 8, 60))),
             )
         case _:
-            return _frame(
+            return frame(
                 rng.randrange(12), flags, stream, rng.randbytes(20), claimed=rng.choice((0, 1, 16384, 16385, 0xFFFFFF))
             )
 

@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import re
+import socket
 import subprocess
 import sys
 import warnings
@@ -25,6 +26,7 @@ from ersgallery_server.handlers import identification as identification_module
 from numpy.typing import NDArray
 from sqlalchemy import text
 
+from tests.fuzz import http2
 from tests.support.indexes import AddOnlyBackend
 from tests.support.requests import DIMENSION, create_gallery, enroll, identify, item
 from tests.support.server import running_server, settings
@@ -146,3 +148,24 @@ def test_a_server_whose_database_cannot_be_reached_keeps_the_password(tmp_path: 
         check=True,
     )
     assert secret not in shown.stdout
+
+
+def test_a_token_with_a_wrong_byte_is_not_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = b"Bearer ersg_nearly_a_token\xff"
+    header = b"\x40\x0dauthorization" + bytes([len(secret)]) + secret
+    with running_server(settings(tmp_path)) as server:
+        logs.configure(log_format="json", log_level="info")
+        host, _, port = server.address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, b""))
+            connection.sendall(http2.frame(http2.HEADERS, 4, 1, http2.REQUEST + header))
+            connection.sendall(http2.frame(http2.DATA, 1, 1, bytes(5)))
+            received = b""
+            while b"grpc-status" not in received:
+                more = connection.recv(65_536)
+                assert more, "the server hung up"
+                received += more
+    written = capsys.readouterr().err
+    assert "a header of a call is no UTF-8" in written
+    assert "nearly" not in written
+    assert "Traceback" not in written
