@@ -197,7 +197,8 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     [
         (["--device", "cuda:0"], "cuda"),
         (["--database-url", "mysql://x"], "sqlite"),
-        (["--host", "203.0.113.1"], "cannot be bound"),
+        (["--host", "203.0.113.1", "--allow-insecure"], "cannot be bound"),
+        (["--host", "203.0.113.1"], "no TLS"),
     ],
 )
 def test_what_prevents_a_start_is_said_in_one_sentence(tmp_path: Path, options: list[str], words: str) -> None:
