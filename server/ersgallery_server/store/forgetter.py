@@ -3,8 +3,10 @@
 import datetime as dt
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ersgallery_server.store.errors import StoreError
 from ersgallery_server.store.store import Store
@@ -12,6 +14,8 @@ from ersgallery_server.store.transaction import WriteTransaction
 
 EVERY_S = 600.0
 PAUSE_S = 0.2
+
+UTC_CLOCK: Callable[[], dt.datetime] = partial(dt.datetime.now, dt.UTC)
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +29,23 @@ class Retention:
 
 
 class Forgetter:
-    """Lets a store forget what need not be kept, at once and then again and again."""
+    """Lets a store forget what need not be kept, at once and then again and again.
+
+    wall: tells the time of day. It may jump, and what was kept shall not be forgotten for that: no more time has passed
+    since the start than by the monotonic clock.
+    """
 
     def __init__(
-        self, store: Store, retention: Retention, *, every_s: float = EVERY_S, pause_s: float = PAUSE_S
+        self,
+        store: Store,
+        retention: Retention,
+        *,
+        every_s: float = EVERY_S,
+        pause_s: float = PAUSE_S,
+        wall: Callable[[], dt.datetime] = UTC_CLOCK,
     ) -> None:
+        self._wall = wall
+        self._begun, self._begun_s = wall(), time.monotonic()
         self._store = store
         self._retention = retention
         self._every_s = every_s
@@ -53,7 +69,8 @@ class Forgetter:
                 return
 
     def _forget(self) -> None:
-        before = dt.datetime.now(dt.UTC) - self._retention.request_ids
+        passed = dt.timedelta(seconds=time.monotonic() - self._begun_s)
+        before = min(self._wall(), self._begun + passed) - self._retention.request_ids
         requests = self._repeat(lambda transaction: transaction.forget_requests(before))
         changes = self._repeat(lambda transaction: transaction.forget_changes(self._retention.changes))
         if requests or changes:
