@@ -133,9 +133,10 @@ def list_tokens(data_dir: Path, database_url: str | None, *, show_all: bool, as_
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("Name", "State", "Scopes", "Galleries", "Calls/s", "Made", "Expires", "Last used", "Begins with")
+    shown = ("name", "state", "scopes", "galleries", "expire_time", "last_use_time")
+    table = Table("Name", "State", "Scopes", "Galleries", "Expires", "Last used")
     for row in rows:
-        table.add_row(*(_words(value) for value in row.values()))
+        table.add_row(*(_words(row[key]) for key in shown))
     Console().print(table)
 
 
@@ -181,6 +182,7 @@ def _row(record: TokenRecord, now: dt.datetime) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
+    """Return a cell: of a time its day."""
     if isinstance(value, list):
         return ", ".join(value)
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).partition("T")[0]

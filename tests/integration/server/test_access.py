@@ -20,6 +20,7 @@ from ersgallery_server.service import Exposed, Service
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from tests.support.held import Held
 from tests.support.requests import axis, matrix
 from tests.support.server import RunningServer, running_server, settings
 from tests.support.statuses import read, refused
@@ -290,3 +291,23 @@ def test_the_audit_log_names_who_was_denied_and_counts_those_whom_nobody_knows(t
         ("", "GalleryService/DeleteGallery", "", "UNAUTHENTICATED", 3),
     ]
     assert door not in written
+
+
+def test_who_is_not_let_in_takes_no_thread_and_waits_for_none(tmp_path: Path) -> None:
+    with running_server(settings(tmp_path, require_tokens=True, unary_threads=1, max_streams=1)) as server:
+        root = issue(server, "root")
+        make = galleries.CreateSubjectRequest(parent="galleries/g", subject_id="ann")
+        profile = recognizability.CreateProfileRequest(profile_id="p")
+        profile.profile.CopyFrom(recognizability.Profile(model="m", centroids=matrix([axis(0)]), gamma=0.5))
+        activity = server.service._server.activity
+        with Held(server.service._store.submit):
+            busy = [server.recognizability.CreateProfile.future(profile, metadata=bearer(root)) for _ in range(3)]
+            give_up_s = time.monotonic() + 60
+            while activity.waiting < 1:  # both threads are taken
+                assert time.monotonic() < give_up_s
+                time.sleep(0.01)
+            large = galleries.CreateSubjectRequest(parent="galleries/g" * 1_000_000)
+            for request in (make, large):
+                assert reason(server, "GalleryService/CreateSubject", request, "x") == "UNAUTHENTICATED"
+            assert activity.waiting == 1
+        assert all(call.result() for call in busy)
