@@ -97,18 +97,19 @@ def main() -> None:
 
 
 def _compare(store: Store, bare: BareTable, face_count: int) -> None:
-    gallery, embeddings = _prepare(store)
+    gallery, embeddings = prepare(store)
     enrolled, inserted = [], []
     for first_id in range(1, face_count, BATCH):
         faces = [NewFace(f"subject-{first_id + i}", row, 1.0, 0.9, 0.9) for i, row in enumerate(embeddings)]
-        enrolled.append(_seconds(partial(_enroll, store, gallery, faces)))
-        inserted.append(_seconds(partial(bare.insert, first_id, faces)))
+        enrolled.append(seconds(partial(enroll, store, gallery, faces)))
+        inserted.append(seconds(partial(bare.insert, first_id, faces)))
     _report("enrol, rows/s", BATCH, enrolled, inserted)
-    rounds = [(_seconds(lambda: _load(store, gallery)), _seconds(bare.load)) for _ in range(5)]
+    rounds = [(seconds(lambda: load(store, gallery)), seconds(bare.load)) for _ in range(5)]
     _report("load, rows/s", face_count, *(list(side) for side in zip(*rounds, strict=True)))
 
 
-def _prepare(store: Store) -> tuple[GalleryRecord, NDArray[np.float32]]:
+def prepare(store: Store) -> tuple[GalleryRecord, NDArray[np.float32]]:
+    """Make a gallery; return it with the rows of a batch (BATCH, DIMENSION) float32."""
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((BATCH + 1, DIMENSION))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -118,7 +119,8 @@ def _prepare(store: Store) -> tuple[GalleryRecord, NDArray[np.float32]]:
     return gallery, rows[1:].astype(np.float32)
 
 
-def _enroll(store: Store, gallery: GalleryRecord, faces: list[NewFace]) -> None:
+def enroll(store: Store, gallery: GalleryRecord, faces: list[NewFace]) -> None:
+    """Enrol faces and wait until they are durable."""
     counts = AcquisitionCounts(enrollment_attempts=len(faces))
     work = store.submit(
         lambda t: t.enroll(gallery.key, gallery.profile.key, NewFaces.of(faces), counts=counts, gate=0.3)
@@ -127,11 +129,13 @@ def _enroll(store: Store, gallery: GalleryRecord, faces: list[NewFace]) -> None:
         raise TypeError("an enrolment without a request id was taken for a repetition")
 
 
-def _load(store: Store, gallery: GalleryRecord) -> int:
+def load(store: Store, gallery: GalleryRecord) -> int:
+    """Load all faces and return how many there are."""
     return sum(len(chunk.face_ids) for chunk in store.load_faces(gallery.key))
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long something takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

@@ -48,7 +48,7 @@ def logs_as_before() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-class _WithToken(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):  # type: ignore[misc] # untyped
+class _WithToken(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
     def __init__(self, token: str) -> None:
         self._metadata = (("authorization", f"Bearer {token}"),)
 
@@ -85,7 +85,7 @@ class Emitted:
 
 def of_bytes(name: str, content: bytes) -> dict[str, bytes]:
     """Return how parts of some bytes could be written: raw, base64 from each offset, hexadecimal, and Python's."""
-    found = {}
+    found: dict[str, bytes] = {}
     for start in range(0, min(len(content), 4096) - 8, 4 if len(content) < 4096 else 64):
         part = content[start : start + 8]
         if len(set(part)) < 5:
@@ -98,7 +98,7 @@ def of_bytes(name: str, content: bytes) -> dict[str, bytes]:
 
 def of_embedding(name: str, row: NDArray[np.float32]) -> dict[str, bytes]:
     """Return how an embedding could be written: its bytes and its numbers, as they came and at unit length."""
-    found = {}
+    found: dict[str, bytes] = {}
     for kind, values in (("raw", row), ("unit", row / np.linalg.norm(row))):
         found |= of_bytes(f"{name} {kind}", values.astype("<f4").tobytes())
         found |= {f"{name} {kind} {i}": f"{abs(value):.8f}"[:8].encode() for i, value in enumerate(values.tolist())}
