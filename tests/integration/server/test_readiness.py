@@ -1,19 +1,23 @@
 """Health says the truth: NOT_SERVING while galleries are loaded, and for what needs the store while it is away."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
+import psycopg
 import pytest
 from ersgallery.v1 import gallery_service_pb2 as galleries
 from ersgallery_server.service import Service
-from ersgallery_server.store import StoreUnavailable
 from ersgallery_server.transport.server import NAMES
 from ersgallery_server.values import GalleryRecord
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sqlalchemy.exc import OperationalError
+from psycopg import sql
 
+from tests.support.postgres import postgres_database, postgres_server
 from tests.support.requests import axis, create_gallery, enroll, found, identify, item
 from tests.support.scraping import scrape, value
 from tests.support.server import RemoteServer, RunningServer, running_server, settings
@@ -99,29 +103,36 @@ def test_a_start_that_fails_while_loading_gives_back_the_port_and_the_directory(
         assert found(identify(server, "g", axis(1))) == ["ann"]
 
 
-def test_while_the_store_is_away_identification_serves_and_the_rest_says_that_it_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running_server(settings(tmp_path, metrics_port=0)) as server:
-        create_gallery(server, "g")
-        enroll(server, "g", item("ann", axis(1)))
-        readiness = server.service._server.readiness
-        engines = server.service._store._engines
+@contextmanager
+def away(uri: str) -> Iterator[None]:
+    """Let a database take no connections, and end those that there are, until the block is left."""
+    text = urlsplit(uri).path[1:]
+    name = sql.Identifier(text)
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    with psycopg.connect(uri.replace(f"/{text}", "/postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        admin.execute(others, [text])
+        yield
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
 
-        def fail() -> Any:
-            raise OperationalError("connect", None, ConnectionRefusedError())
 
-        with monkeypatch.context() as away:
-            away.setattr(engines.reading, "connect", fail)
-            with pytest.raises(StoreUnavailable):
-                server.service._store.ping()
-            readiness.check()
-            assert {name for name in ("", *NAMES) if health(server, name) == SERVING} == {"", IDENTIFICATION}
-            assert found(identify(server, "g", axis(1))) == ["ann"]
-            assert value(scrape(server), "ersgallery_store_up") == 0
-        readiness.check()
-        assert {health(server, name) for name in ("", *NAMES)} == {SERVING}
-        assert value(scrape(server), "ersgallery_store_up") == 1
+def test_while_the_database_is_away_identification_serves_and_the_rest_says_that_it_does_not(tmp_path: Path) -> None:
+    with postgres_server() as postgres, postgres_database(postgres) as uri:
+        url = uri.replace("postgresql://", "postgresql+psycopg://", 1)
+        with running_server(settings(tmp_path, metrics_port=0, database_url=url)) as server:
+            create_gallery(server, "g")
+            enroll(server, "g", item("ann", axis(1)))
+            watching = Watching(server, "ersgallery.v1.EnrollmentService")
+            assert watching.first.wait(60)
+            with away(uri):
+                until(lambda: watching.told == [SERVING, NOT_SERVING])
+                assert {name for name in ("", *NAMES) if health(server, name) == SERVING} == {"", IDENTIFICATION}
+                assert found(identify(server, "g", axis(1))) == ["ann"]
+                assert value(scrape(server), "ersgallery_store_up") == 0
+            until(lambda: watching.told == [SERVING, NOT_SERVING, SERVING])
+            assert {health(server, name) for name in ("", *NAMES)} == {SERVING}
+            assert value(scrape(server), "ersgallery_store_up") == 1
+            assert enroll(server, "g", item("bob", axis(2))).outcomes[0].WhichOneof("outcome") == "result"
 
 
 def test_a_drain_stays_not_serving_whatever_the_store_does(tmp_path: Path) -> None:
