@@ -69,7 +69,7 @@ def _check_histories(folder: Path, seed: int, count: int, database: str) -> None
     begun_s = time.monotonic()
     with _cluster(database) as cluster:
         try:
-            figures = check_histories(place, seed, count, click.echo, cluster.url if cluster else None)
+            figures = check_histories(place, seed, count, click.echo, cluster.new_database() if cluster else None)
         except NotLinearizable as broken:
             click.echo(f"NOT LINEARIZABLE: {broken}", err=True)
             sys.exit(1)

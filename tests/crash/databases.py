@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,6 @@ from typing import Any
 import psutil
 import psycopg
 from psycopg import sql
-
-DATABASE = "crash"
 
 
 class PostgresCluster:
@@ -25,13 +24,16 @@ class PostgresCluster:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             # The machine does not crash here, only processes do.
             connection.execute("ALTER SYSTEM SET fsync = off")
+            # What a transaction wrote is lost with the processes unless it was committed.
+            connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
             connection.execute("SELECT pg_reload_conf()")
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
-    @property
-    def url(self) -> str:
-        """Return the URL of the database."""
-        return str(self._server.get_uri(database=DATABASE))
+    def new_database(self) -> str:
+        """Make an empty database; return its URL."""
+        name = f"crash_{uuid.uuid4().hex}"
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return str(self._server.get_uri(database=name))
 
     def kill(self) -> None:
         """Kill all its processes by SIGKILL at once."""

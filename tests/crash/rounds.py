@@ -47,7 +47,7 @@ class Crashes:
     def __init__(self, folder: Path, seed: int, say: Say, cluster: PostgresCluster | None = None) -> None:
         self.kills: Counter[str] = Counter()
         self.world = World({name: KnownGallery(name, Settings()) for name in (*LASTING, PASSING)})
-        self.process = ServerProcess(folder, cluster.url if cluster else None)
+        self.process = ServerProcess(folder, cluster.new_database() if cluster else None)
         self._cluster = cluster
         self._seed = seed
         self._say = say

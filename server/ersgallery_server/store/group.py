@@ -1,16 +1,22 @@
 """One group of works as one database transaction, each in a savepoint of its own where there are several."""
 
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Transaction, text
+from sqlalchemy import Connection, Engine, Text, Transaction, bindparam, cast, func, select, text, update
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ersgallery_server.store.engines import is_unavailable
+from ersgallery_server.store.tables import LAST_COMMIT
 from ersgallery_server.store.transaction import WriteTransaction
+
+_STATUS = text("SELECT pg_xact_status(CAST(CAST(:id AS text) AS xid8))")
+_READ_MARK = select(LAST_COMMIT.c.mark)
+_LEAVE_MARK = update(LAST_COMMIT).values(mark=bindparam("new_mark")).returning(cast(func.pg_current_xact_id(), Text))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,13 +38,21 @@ class Outcome:
     erased: bool = False
 
 
-class CommitUncertain(Exception):
-    """The connection was lost during COMMIT; `transaction_id` tells later whether it was done."""
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """By what a transaction of PostgreSQL is known again: its id, and a mark that it left and no other will."""
 
-    def __init__(self, outcomes: Sequence[Outcome], transaction_id: str) -> None:
+    transaction_id: str
+    mark: str
+
+
+class CommitUncertain(Exception):
+    """The connection was lost during COMMIT; `marked` tells later whether it was done."""
+
+    def __init__(self, outcomes: Sequence[Outcome], marked: Marked) -> None:
         super().__init__("the connection was lost during COMMIT")
         self.outcomes = outcomes
-        self.transaction_id = transaction_id
+        self.marked = marked
 
 
 def commit_group(
@@ -58,28 +72,31 @@ def commit_group(
                 return outcomes
         else:
             outcomes = [_attempt_within(connection, submission) for submission in submissions]
-        transaction_id = _transaction_id(connection)
+        marked = _leave_mark(connection)
         try:
             transaction.commit()
         except Exception as error:
-            if transaction_id is None:
+            if marked is None:
                 raise
-            raise CommitUncertain(outcomes, transaction_id) from error
+            raise CommitUncertain(outcomes, marked) from error
     return outcomes
 
 
-def was_committed(engine: Engine, transaction_id: str) -> bool:
-    """Tell whether PostgreSQL committed a transaction; raises what the database raises while it cannot tell."""
-    statement = text("SELECT pg_xact_status(CAST(CAST(:id AS text) AS xid8))")
-    try:
-        with engine.connect() as connection:
-            status = connection.execute(statement, {"id": transaction_id}).scalar_one()
-    except DataError:
-        # The database crashed and recovered to a time before this transaction.
-        return False
-    if status == "in progress":
-        raise TransactionInProgress
-    return bool(status == "committed")
+def was_committed(engine: Engine, marked: Marked) -> bool:
+    """Tell whether PostgreSQL committed a transaction, if nothing was written since.
+
+    A database that crashed gives the id of a transaction that it lost to a later one: the mark decides, and the id says
+    how long to wait for it. Raises what the database raises while it cannot tell.
+    """
+    with engine.connect() as connection:
+        try:
+            status = connection.execute(_STATUS, {"id": marked.transaction_id}).scalar_one()
+        except DataError:
+            # The database crashed and recovered to a time before this transaction.
+            return False
+        if status == "in progress":
+            raise TransactionInProgress
+        return bool(connection.execute(_READ_MARK).scalar_one() == marked.mark)
 
 
 class TransactionInProgress(Exception):
@@ -108,8 +125,9 @@ def _attempt(connection: Connection, submission: Submission, undo: Transaction) 
     return Outcome(value, erased=writes.erased)
 
 
-def _transaction_id(connection: Connection) -> str | None:
-    """Return PostgreSQL's id of the transaction; SQLite's COMMIT cannot be lost on its way."""
+def _leave_mark(connection: Connection) -> Marked | None:
+    """Mark a transaction of PostgreSQL; SQLite's COMMIT cannot be lost on its way."""
     if connection.dialect.name != "postgresql":
         return None
-    return str(connection.execute(text("SELECT CAST(pg_current_xact_id() AS text)")).scalar_one())
+    mark = uuid.uuid4().hex
+    return Marked(str(connection.execute(_LEAVE_MARK, {"new_mark": mark}).scalar_one()), mark)

@@ -233,6 +233,15 @@ class OwnerRow(Base):
     since: Mapped[dt.datetime]
 
 
+class LastCommitRow(Base):
+    """The mark that PostgreSQL's last group of writes left; one row."""
+
+    __tablename__ = "last_commit"
+
+    row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    mark: Mapped[str]
+
+
 class TokenRow(Base):
     """A token by which a caller is known. change_key: rises with every making and revoking of any token."""
 
@@ -274,6 +283,7 @@ FACES: Table = Base.metadata.tables["faces"]
 FACE_IMAGES: Table = Base.metadata.tables["face_images"]
 REQUESTS: Table = Base.metadata.tables["requests"]
 CHANGES: Table = Base.metadata.tables["changes"]
+LAST_COMMIT: Table = Base.metadata.tables["last_commit"]
 OWNER: Table = Base.metadata.tables["owner"]
 TOKENS: Table = Base.metadata.tables["tokens"]
 SEALING_KEYS: Table = Base.metadata.tables["sealing_keys"]

@@ -141,7 +141,7 @@ class Writer:
         if self._uncertain is None:
             return
         group, uncertain = self._uncertain
-        committed = was_committed(self._engines.writing, uncertain.transaction_id)
+        committed = was_committed(self._engines.writing, uncertain.marked)
         self._uncertain = None
         if committed:
             self._finish(group, uncertain.outcomes)

@@ -1,12 +1,10 @@
 """Killed at any moment, a server loses nothing that it acknowledged; `make crash` kills it as often as one likes."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.crash.databases import PostgresCluster, postgres_cluster
+from tests.crash.databases import PostgresCluster
 from tests.crash.known import Violation
 from tests.crash.rounds import Crashes
 
@@ -25,16 +23,6 @@ def test_a_server_on_sqlite_loses_nothing_by_kills(tmp_path: Path) -> None:
     assert crashes.kills.total() == 6
     assert crashes.world.tally["acknowledged"] > 10
     assert crashes.world.tally["repeated"] > 0
-
-
-@pytest.fixture
-def cluster() -> Iterator[PostgresCluster]:
-    with ExitStack() as opened:
-        try:
-            started = opened.enter_context(postgres_cluster())
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with this machine, it is a reason to skip
-            pytest.skip(f"PostgreSQL does not start here: {type(error).__name__}: {error}")
-        yield started
 
 
 def test_a_server_on_postgresql_loses_nothing_by_kills_of_either(tmp_path: Path, cluster: PostgresCluster) -> None:
