@@ -4,6 +4,7 @@ import os
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.server import RemoteServer
@@ -60,6 +61,19 @@ class ServerProcess:
             raise StartFailed(f"the server did not start: {line}\n{self.end_of_log()}")
         self.typical_start_s = 0.7 * self.typical_start_s + 0.3 * (time.monotonic() - begun_s)
         return RemoteServer(line.removeprefix(_PREFIX).strip())
+
+    def await_file(self, name: str) -> None:
+        """Return when the process has a file of its data directory open, or soon where /proc cannot tell."""
+        opened = Path(f"/proc/{self._running().pid}/fd")
+        until_s = time.monotonic() + (START_TIMEOUT_S if opened.exists() else self.typical_start_s / 2)
+        while time.monotonic() < until_s and not self._has_open(opened, name):
+            time.sleep(0.002)
+
+    @staticmethod
+    def _has_open(opened: Path, name: str) -> bool:
+        with suppress(OSError):
+            return any(each.readlink().name == name for each in opened.iterdir())
+        return False
 
     def kill(self) -> None:
         """Kill it by SIGKILL, whatever it is doing."""

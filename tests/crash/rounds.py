@@ -56,7 +56,7 @@ class Crashes:
 
     def run(self, kills: int) -> None:
         """Make rounds until there were so many kills. Raises Violation; the server is killed in the end."""
-        self.run_moments(self._moments(kills))
+        self.run_moments(self._moments(kills), first_starts=2 + kills // 20)
 
     def run_moments(self, moments: Iterable[str], *, first_starts: int = 2) -> None:
         """Kill so many first starts, and then at these moments. Raises Violation; the server is killed in the end."""
@@ -170,8 +170,10 @@ class Crashes:
             self._server = None
 
     def _kill_while_starting(self, rng: random.Random, moment: str) -> None:
+        """Kill it at any time from when it touches its data, after the imports."""
         self.process.begin()
-        time.sleep(rng.uniform(0.3, 1.1) * self.process.typical_start_s)
+        self.process.await_file("server.lock")
+        time.sleep(rng.uniform(0.0, 0.4) * self.process.typical_start_s)
         self._kill(moment)
 
     def _kill_database(self, rng: random.Random) -> None:

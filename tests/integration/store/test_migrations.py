@@ -164,6 +164,7 @@ def test_galleries_of_an_older_database_go_on_by_best_face(empty_url: str) -> No
         connection.execute(text("DROP TABLE owner"))
         connection.execute(text("DROP TABLE tokens"))
         connection.execute(text("DROP TABLE sealing_keys"))
+        connection.execute(text("DROP TABLE last_commit"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert migrate(engines.writing) == ("0001", newest_migration())
     with engines.reading.connect() as connection:
