@@ -73,7 +73,7 @@ class Call:
 
     deadline_s: float | None = None
     cancellation: Cancellation = field(default_factory=Cancellation)
-    metadata: tuple[tuple[str, str | bytes], ...] = ()
+    metadata: tuple[tuple[str, str | bytes], ...] = field(default=(), repr=False)  # a token is in it
     peer: str = ""
     peer_name: str = ""
     caller: str = ""

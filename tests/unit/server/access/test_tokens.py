@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ersgallery_server.access.tokens import PREFIX, digest_of, id_of, new_token
+from ersgallery_server.call import Call
 from ersgallery_server.config import Settings, TlsFiles
 from ersgallery_server.exposure import is_loopback, missing_protection
 from ersgallery_server.grants import EVERYTHING, TokenRecord
@@ -33,6 +34,10 @@ def test_another_text_has_no_id(text: str) -> None:
 def test_a_record_prints_no_digest() -> None:
     record = TokenRecord("ab" * 8, "door", b"\x01secret\x02", EVERYTHING, NOW)
     assert "secret" not in repr(record)
+
+
+def test_a_call_prints_no_token() -> None:
+    assert "ersg_" not in repr(Call(metadata=(("authorization", "Bearer ersg_secret"),)))
 
 
 def test_a_token_is_valid_until_it_expires_or_is_revoked() -> None:
