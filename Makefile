@@ -108,8 +108,8 @@ lock: .venv-tools/ready ## Choose the newest packages and write their hashes to 
 		requirements/floor-tests.txt --output-file requirements/lock-floor.txt
 
 audit: .venv-tools/ready ## Ask for known vulnerabilities of the locked packages; needs the network.
-	.venv-tools/bin/pip-audit --disable-pip --require-hashes --requirement requirements/lock-venv.txt $(ARGS) || \
-		{ echo 'not audited, or vulnerabilities found: see above (the audit asks a service in the network)'; exit 1; }
+	.venv-tools/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/lock-venv.txt $(ARGS) || \
+		{ echo 'vulnerabilities were found, or the service in the network could not be asked: see above'; exit 1; }
 
 clean: ## Remove what was built; installed models and data under build/ too.
 	rm -rf build dist .venv .venv-stubs .venv-floor .venv-tools

@@ -1,5 +1,6 @@
 """Encrypted connections: who gets in, what those learn who do not, and certificates that change while calls go on."""
 
+import os
 import socket
 import ssl
 import threading
@@ -27,6 +28,7 @@ from tests.support.server import running_server, settings
 
 TRUSTED, STRANGER = Authority("trusted"), Authority("stranger")
 ONCE = RetryPolicy(attempts=1)
+RENEWALS = int(os.environ.get("ERSGALLERY_TEST_RENEWALS", "5"))
 
 
 class Names:
@@ -179,7 +181,7 @@ def test_a_renewed_certificate_is_shown_to_new_connections_while_calls_go_on(fol
         for caller in callers:
             caller.start()
         try:
-            for _ in range(5):
+            for _ in range(RENEWALS):
                 renewed = TRUSTED.server()
                 renewed.write(files.cert.parent, "server")
                 assert shown(service.address) == renewed.serial
