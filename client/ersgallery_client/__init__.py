@@ -36,6 +36,7 @@ from ersgallery_client.values.enrollment import (
     EnrollmentWarning,
     FaceOutcome,
 )
+from ersgallery_client.values.erasure import ErasedDatabase, Erasure
 from ersgallery_client.values.galleries import Face, Gallery, GalleryCounts, IndexDescription, Subject
 from ersgallery_client.values.hygiene import (
     DuplicateGroup,
@@ -98,6 +99,8 @@ __all__ = [
     "EnrollmentOutcome",
     "EnrollmentReason",
     "EnrollmentWarning",
+    "ErasedDatabase",
+    "Erasure",
     "Estimate",
     "Face",
     "FaceBox",

@@ -9,7 +9,9 @@ from ersgallery_client import rpcs
 from ersgallery_client.call import Call, Page, Paging, call
 from ersgallery_client.calls.masks import mask
 from ersgallery_client.surface import Calls, Paged, Unary
+from ersgallery_client.values.erasure import Erasure
 from ersgallery_client.values.galleries import Face
+from ersgallery_client.wire.erasure import read_erasure
 from ersgallery_client.wire.galleries import read_face
 from ersgallery_client.wire.names import ALL_SUBJECTS, face_name, subject_name
 
@@ -56,10 +58,10 @@ class FaceCalls(Calls):
         return call(rpcs.UPDATE_FACE, request, lambda answer: read_face(answer.face))
 
     @Unary
-    def delete_face(self, gallery: str, subject: str, face: int) -> Call[int]:
-        """Delete a face with its photograph; return the gallery's revision from which it is gone.
+    def delete_face(self, gallery: str, subject: str, face: int) -> Call[Erasure]:
+        """Delete a face with its photograph; return the receipt, with the revision from which it is gone.
 
         Raises FaceNotFound.
         """
         request = pb.DeleteFaceRequest(name=face_name(gallery, subject, face))
-        return call(rpcs.DELETE_FACE, request, lambda answer: answer.revision)
+        return call(rpcs.DELETE_FACE, request, lambda answer: read_erasure(answer.erasure, answer.revision))

@@ -7,6 +7,7 @@ from ersgallery_client import rpcs
 from ersgallery_client.call import Call, Page, Paging, call
 from ersgallery_client.calls.masks import given, mask
 from ersgallery_client.surface import Calls, Paged, Unary
+from ersgallery_client.values.erasure import Erasure
 from ersgallery_client.values.galleries import Gallery
 from ersgallery_client.values.policies import (
     UNSET,
@@ -19,6 +20,7 @@ from ersgallery_client.values.policies import (
     Weighting,
 )
 from ersgallery_client.wire.enums import DUPLICATE_CHECK, INDEX_KIND, LOW_ERS, SEVERAL_FACES, SUBJECT_SEARCH, WEIGHTING
+from ersgallery_client.wire.erasure import read_erasure
 from ersgallery_client.wire.galleries import read_gallery
 from ersgallery_client.wire.names import gallery_name, profile_name
 
@@ -167,10 +169,10 @@ class GalleryCalls(Calls):
         return call(rpcs.UPDATE_GALLERY, request, lambda answer: read_gallery(answer.gallery))
 
     @Unary
-    def delete_gallery(self, gallery: str, *, etag: str = "") -> Call[int]:
-        """Delete a gallery with all that it holds; return how many faces are gone.
+    def delete_gallery(self, gallery: str, *, etag: str = "") -> Call[Erasure]:
+        """Delete a gallery with all that it holds; return the receipt.
 
         Raises GalleryNotFound, EtagMismatch.
         """
         request = pb.DeleteGalleryRequest(name=gallery_name(gallery), etag=etag)
-        return call(rpcs.DELETE_GALLERY, request, lambda answer: answer.deleted_faces)
+        return call(rpcs.DELETE_GALLERY, request, lambda answer: read_erasure(answer.erasure))

@@ -9,8 +9,10 @@ from ersgallery_client import rpcs
 from ersgallery_client.call import Call, Page, Paging, call
 from ersgallery_client.calls.masks import given, mask
 from ersgallery_client.surface import Calls, Paged, Unary
+from ersgallery_client.values.erasure import Erasure
 from ersgallery_client.values.galleries import Subject
 from ersgallery_client.values.policies import UNSET, Unset
+from ersgallery_client.wire.erasure import read_erasure
 from ersgallery_client.wire.galleries import read_subject
 from ersgallery_client.wire.names import gallery_name, subject_name
 
@@ -79,7 +81,7 @@ class SubjectCalls(Calls):
         return call(rpcs.UPDATE_SUBJECT, request, lambda answer: read_subject(answer.subject))
 
     @Unary
-    def delete_subject(self, gallery: str, subject: str) -> Call[int]:
-        """Delete a subject with its faces and photographs; return how many faces are gone. Raises SubjectNotFound."""
+    def delete_subject(self, gallery: str, subject: str) -> Call[Erasure]:
+        """Delete a subject with its faces and photographs; return the receipt. Raises SubjectNotFound."""
         request = pb.DeleteSubjectRequest(name=subject_name(gallery, subject))
-        return call(rpcs.DELETE_SUBJECT, request, lambda answer: answer.deleted_faces)
+        return call(rpcs.DELETE_SUBJECT, request, lambda answer: read_erasure(answer.erasure, answer.revision))

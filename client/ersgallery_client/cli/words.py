@@ -1,6 +1,7 @@
 """Answers in plain words."""
 
 from ersgallery_client.values.enrollment import EnrollmentOutcome
+from ersgallery_client.values.erasure import ErasedDatabase, Erasure
 from ersgallery_client.values.identification import Candidate, Decision, Identification, UnsureReason, Verification
 from ersgallery_client.values.recognizability import Recognizability
 
@@ -13,6 +14,19 @@ ENROLLMENT = {
     "LOW_ERS": "hardly recognizable: below gamma_gallery",
     "FILE_UNREADABLE": "the file cannot be read",
 }
+
+
+ERASED = {
+    ErasedDatabase.ERASED: "overwritten in the database",
+    ErasedDatabase.PENDING: "still in the database's log, which a reader needs; it will be emptied after that",
+    ErasedDatabase.LEFT_TO_VACUUM: "dead in the database, overwritten after its VACUUM",
+}
+
+
+def erased(name: str, receipt: Erasure) -> str:
+    """Say what a deletion erased."""
+    gone = f"{name} is deleted: {receipt.deleted_faces} faces, {receipt.deleted_images} photographs"
+    return f"{gone}; {ERASED[receipt.database]}" if receipt.database in ERASED else gone
 
 
 def explain(answer: Identification) -> str:

@@ -15,6 +15,7 @@ from ersgallery.v1 import (
 
 from ersgallery_client.values.calibration import OperationKind, OperationState
 from ersgallery_client.values.enrollment import Disposition, EnrollmentReason, EnrollmentWarning
+from ersgallery_client.values.erasure import ErasedDatabase
 from ersgallery_client.values.hygiene import LowErsSubjects, MagnetAdvice
 from ersgallery_client.values.identification import Decision, UnsureReason
 from ersgallery_client.values.policies import (
@@ -67,6 +68,7 @@ LOW_ERS: Final = EnumPair(LowErsPolicy, gallery_pb2.LowErsPolicy)
 SUBJECT_SEARCH: Final = EnumPair(SubjectSearch, gallery_pb2.SubjectSearch)
 INDEX_KIND: Final = EnumPair(IndexKind, gallery_pb2.IndexKind)
 DUPLICATE_CHECK: Final = EnumPair(DuplicateCheck, gallery_pb2.DuplicateCheck)
+ERASED_DATABASE: Final = EnumPair(ErasedDatabase, gallery_pb2.Erasure.Database)
 GALLERY_WARNING: Final = EnumPair(GalleryWarning, gallery_pb2.GalleryWarning)
 WEIGHTING: Final = EnumPair(Weighting, face_input_pb2.Weighting)
 OPERATION_KIND: Final = EnumPair(OperationKind, calibration_service_pb2.OperationKind)

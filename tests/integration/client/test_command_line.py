@@ -75,7 +75,7 @@ def test_a_gallery_of_embeddings_from_the_command_line(run: Run, tmp_path: Path)
     assert decisions(run("identify", "cli", tmp_path / "probe.npy")) == ["NO_MATCH"]
     run("gallery", "update", "cli", "--gamma", "0")
     assert decisions(run("identify", "cli", tmp_path / "probes.npy"))[2] != "UNSURE"
-    assert run("gallery", "delete", "cli", "--yes") == {"deleted_faces": 21}
+    assert run("gallery", "delete", "cli", "--yes")["deleted_faces"] == 21
     assert "GALLERY_NOT_FOUND" in run("gallery", "show", "cli", exit_code=1)
 
 

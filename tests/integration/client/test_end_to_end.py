@@ -121,7 +121,7 @@ def test_subjects_and_faces_can_be_looked_through_and_deleted(client: GalleryCli
     changed = client.update_face(enrolled, "poor", poor.id, metadata={"door": "4"})
     assert changed.metadata == {"door": "4"}
     client.delete_face(enrolled, "poor", poor.id)
-    assert client.delete_subject(enrolled, "subject-2") == 1
+    assert client.delete_subject(enrolled, "subject-2").deleted_faces == 1
     assert client.identify(enrolled, FACES[2]).decision is Decision.NO_MATCH
     with pytest.raises(errors.SubjectNotFound):
         client.get_subject(enrolled, "subject-2")
@@ -178,7 +178,7 @@ def test_what_the_server_refuses_has_its_own_class(client: GalleryClient, enroll
 
 
 def test_a_deleted_gallery_is_gone(client: GalleryClient, enrolled: str) -> None:
-    assert client.delete_gallery(enrolled) == 6
+    assert client.delete_gallery(enrolled).deleted_faces == 6
     with pytest.raises(errors.GalleryNotFound):
         client.get_gallery(enrolled)
     assert enrolled not in [gallery.id for gallery in client.list_galleries(page_size=1)]

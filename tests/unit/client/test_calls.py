@@ -30,6 +30,8 @@ from ersgallery_client import (
     Enrollment,
     EnrollmentReason,
     EnrollmentWarning,
+    ErasedDatabase,
+    Erasure,
     GalleryClient,
     LowErsPolicy,
     SearchPolicy,
@@ -86,6 +88,17 @@ def sent(wire: WireServer) -> Message:
     return wire.received[-1]
 
 
+KEPT_UNTIL = datetime(2026, 11, 24, 12, tzinfo=UTC)
+RECEIPT = gallery_pb2.Erasure(
+    deleted_subjects=1,
+    deleted_faces=2,
+    deleted_images=3,
+    recomputed_templates=4,
+    database=gallery_pb2.Erasure.DATABASE_PENDING,
+    names_kept_until_time=Timestamp(seconds=int(KEPT_UNTIL.timestamp())),
+)
+
+
 def test_create_gallery_sends_the_given_settings_and_only_those(client: GalleryClient, wire: WireServer) -> None:
     wire.answer("CreateGallery", gallery.CreateGalleryResponse(gallery=GALLERY))
     made = client.create_gallery("g", profile="sface", tau=0.5, gamma=0.0, low_ers=LowErsPolicy.REJECT)
@@ -129,9 +142,14 @@ def test_an_update_without_fields_is_refused(client: GalleryClient) -> None:
         client.update_subject("g", "ada")
 
 
-def test_delete_gallery_gives_the_number_of_faces(client: GalleryClient, wire: WireServer) -> None:
-    wire.answer("DeleteGallery", gallery.DeleteGalleryResponse(deleted_faces=5))
-    assert client.delete_gallery("g", etag="e1") == 5
+def test_delete_gallery_gives_a_receipt(client: GalleryClient, wire: WireServer) -> None:
+    wire.answer(
+        "DeleteGallery",
+        gallery.DeleteGalleryResponse(
+            deleted_faces=5, erasure=gallery_pb2.Erasure(deleted_subjects=2, deleted_faces=5)
+        ),
+    )
+    assert client.delete_gallery("g", etag="e1") == Erasure(0, 2, 5, 0, 0, ErasedDatabase.UNSPECIFIED, None)
     assert sent(wire) == gallery.DeleteGalleryRequest(name="galleries/g", etag="e1")
 
 
@@ -167,11 +185,11 @@ def test_subjects_are_made_read_changed_and_deleted(client: GalleryClient, wire:
     wire.answer("CreateSubject", gallery.CreateSubjectResponse(subject=SUBJECT))
     wire.answer("GetSubject", gallery.GetSubjectResponse(subject=SUBJECT))
     wire.answer("UpdateSubject", gallery.UpdateSubjectResponse(subject=SUBJECT))
-    wire.answer("DeleteSubject", gallery.DeleteSubjectResponse(deleted_faces=2))
+    wire.answer("DeleteSubject", gallery.DeleteSubjectResponse(revision=9, erasure=RECEIPT))
     client.create_subject("g", "ada", display_name="Ada", metadata={"door": "3"})
     found = client.get_subject("g", "ada")
     client.update_subject("g", "ada", metadata={}, etag="e")
-    assert client.delete_subject("g", "ada") == 2
+    assert client.delete_subject("g", "ada") == Erasure(9, 1, 2, 3, 4, ErasedDatabase.PENDING, KEPT_UNTIL)
     assert (found.gallery_id, found.id, found.metadata) == ("g", "ada", {"door": "3"})
     assert (found.face_count, found.searchable_face_count) == (2, 1)
     created, _, updated, deleted = wire.received
@@ -197,7 +215,7 @@ def test_faces_are_read_changed_and_deleted(client: GalleryClient, wire: WireSer
     assert (found.recognizability.ers, found.recognizability.box, found.searchable) == (0.75, None, True)
     assert client.get_face_image("g", "ada", 17) == b"jpeg"
     client.update_face("g", "ada", 17, metadata={"a": "b"})
-    assert client.delete_face("g", "ada", 17) == 10
+    assert client.delete_face("g", "ada", 17).revision == 10
     asked, image, updated, deleted = wire.received
     assert asked == gallery.GetFaceRequest(name=name)
     assert image == gallery.GetFaceImageRequest(name=name)

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from ersgallery_client.cli.params import json_option, yes_option
 from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.tables import fields, table
+from ersgallery_client.cli.words import erased
 from ersgallery_client.values.galleries import Face
 from ersgallery_client.wire.names import ALL_SUBJECTS
 
@@ -58,8 +59,8 @@ def delete(session: Session, gallery: str, subject: str, face: int, yes: bool) -
     """Delete a face with its photograph."""
     session.confirm(f"Delete face {face} of subject {subject}?", yes=yes)
     with session.client() as client:
-        revision = client.delete_face(gallery, subject, face)
-    session.show({"revision": revision}, lambda: f"face {face} of {subject} is deleted")
+        deleted = client.delete_face(gallery, subject, face)
+    session.show(deleted, lambda: erased(f"face {face} of {subject}", deleted))
 
 
 @group.command(

@@ -22,6 +22,7 @@ from ersgallery_client.cli.params import (
 )
 from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.tables import fields, table
+from ersgallery_client.cli.words import erased
 from ersgallery_client.values.calibration import GatePreview
 from ersgallery_client.values.galleries import Gallery
 from ersgallery_client.values.policies import DuplicateCheck, GalleryWarning, SubjectSearch
@@ -156,7 +157,7 @@ def delete(session: Session, name: str, yes: bool) -> None:
         counts = client.get_gallery(name).counts
         session.confirm(f"Delete gallery {name} with {counts.subjects} subjects, {counts.faces} faces?", yes=yes)
         deleted = client.delete_gallery(name)
-    session.show({"deleted_faces": deleted}, lambda: f"{name} is deleted with {deleted} faces")
+    session.show(deleted, lambda: erased(name, deleted))
 
 
 @group.command(

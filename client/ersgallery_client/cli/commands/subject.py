@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from ersgallery_client.cli.params import Metadata, json_option, yes_option
 from ersgallery_client.cli.session import Session, pass_session
 from ersgallery_client.cli.tables import fields, table
+from ersgallery_client.cli.words import erased
 from ersgallery_client.values.galleries import Subject
 from ersgallery_client.values.policies import UNSET
 
@@ -94,7 +95,7 @@ def delete(session: Session, gallery: str, subject: str, yes: bool) -> None:
         found = client.get_subject(gallery, subject)
         session.confirm(f"Delete subject {subject} with {found.face_count} faces?", yes=yes)
         deleted = client.delete_subject(gallery, subject)
-    session.show({"deleted_faces": deleted}, lambda: f"{subject} is deleted with {deleted} faces")
+    session.show(deleted, lambda: erased(subject, deleted))
 
 
 def render(subject: Subject) -> RenderableType:

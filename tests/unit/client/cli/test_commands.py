@@ -213,6 +213,16 @@ def test_a_deletion_asks_first_unless_told_not_to(
     assert len(deleted) == 2
 
 
+def test_a_deletion_says_what_was_erased(invoke: Invoke, wire: WireServer) -> None:
+    erasure = gallery_pb2.Erasure(deleted_faces=3, deleted_images=2, database=gallery_pb2.Erasure.DATABASE_PENDING)
+    wire.answer("GetSubject", pb.GetSubjectResponse(subject=SUBJECT))
+    wire.answer("DeleteSubject", pb.DeleteSubjectResponse(revision=4, erasure=erasure))
+    said = invoke("subject", "delete", "staff", "ada", "--yes").stdout
+    assert said.startswith("ada is deleted: 3 faces, 2 photographs; still in the database's log")
+    found = json.loads(invoke("subject", "delete", "staff", "ada", "--yes", "--json").stdout)
+    assert (found["revision"], found["deleted_images"], found["database"]) == (4, 2, "PENDING")
+
+
 def test_metadata_is_given_as_key_and_value(invoke: Invoke, wire: WireServer) -> None:
     wire.answer("CreateSubject", pb.CreateSubjectResponse(subject=SUBJECT))
     wire.answer("UpdateSubject", pb.UpdateSubjectResponse(subject=SUBJECT))
