@@ -25,6 +25,7 @@ from tests.support.certificates import DAY, Authority, server_files
 from tests.support.clients import MakeClient
 from tests.support.scraping import scrape, value
 from tests.support.server import running_server, settings
+from tests.support.wire_server import WireServer
 
 TRUSTED, STRANGER = Authority("trusted"), Authority("stranger")
 ONCE = RetryPolicy(attempts=1)
@@ -37,7 +38,7 @@ class Names:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def around(self, _method: MethodDescriptor, behavior: Behavior) -> Behavior:
+    def around(self, method: MethodDescriptor, behavior: Behavior) -> Behavior:  # noqa: ARG002 (of the protocol)
         def serve(request: Any, call: Call) -> Any:
             self.seen.append(call.peer_name)
             return behavior(request, call)
@@ -115,6 +116,19 @@ def test_a_client_that_is_not_let_in_or_does_not_trust_learns_what_to_change(
         assert "certificate of the client that it accepts" in refusal(
             make_client, mutual_server.address, trusting(folder, own=own)
         )
+    assert mutual_server.names.seen == []
+
+
+def test_what_has_expired_is_accepted_by_neither_side(
+    make_client: MakeClient, mutual_server: Watched, folder: Path
+) -> None:
+    expired = TRUSTED.server(begun=2 * DAY, left=-DAY)
+    careless = WireServer(grpc.ssl_server_credentials([(expired.key, expired.cert)]))
+    assert "not accepted (certificate has expired)" in refusal(make_client, careless.address, trusting(folder))
+    careless.stop()
+    mutual_server.names.seen.clear()
+    TRUSTED.issue("door-camera", begun=2 * DAY, left=-DAY).write(folder, "expired-client")
+    assert "that it accepts" in refusal(make_client, mutual_server.address, trusting(folder, own="expired-client"))
     assert mutual_server.names.seen == []
 
 
