@@ -19,6 +19,18 @@ from ersgallery_server.config import TlsFiles
 
 DAY = dt.timedelta(days=1)
 
+_SIGNING = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -47,6 +59,8 @@ class Authority:
         now = dt.datetime.now(dt.UTC)
         own = _builder(self._name, self._name, self._key, now - DAY, now + 30 * DAY)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+        own = own.add_extension(_SIGNING, critical=True)
         self.pem = own.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     def issue(
@@ -63,7 +77,9 @@ class Authority:
         builder = _builder(_named(common_name), self._name, key, now - begun, now + left)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(map(_alternative, names))), critical=False)
-        cert = builder.sign(self._key, hashes.SHA256())
+        # Python verifies strictly from 3.13 on, and asks for it.
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        cert = builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         protection = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
         return Pair(cert.public_bytes(Encoding.PEM), pem, cert.serial_number)
