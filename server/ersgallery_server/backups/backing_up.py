@@ -18,7 +18,10 @@ from ersgallery_server.store.tables import FACES, GALLERIES, SUBJECTS, Base
 
 LOCK_TIMEOUT_S = 10.0
 BLOCK_BYTES = 4 << 20
-MOST_ROWS_AT_ONCE = 1024
+MOST_ROWS = 2048
+ROWS_AT_ONCE = 256
+AT_ONCE = {"face_images": 1, "requests": 16}
+"""Photographs and answers to requests can be large, and so many are in memory together."""
 
 LEFT_OUT = frozenset({"owner"})
 """Who owns the database now says nothing of another one."""
@@ -92,11 +95,16 @@ def _galleries(connection: Connection) -> Iterator[KeptGallery]:
 
 
 def _parts(connection: Connection, table: Table) -> Iterator[Sequence[Row[Any]]]:
-    """Yield the rows of a table by its primary key, about BLOCK_BYTES at a time: photographs are large, faces small."""
+    """Yield the rows of a table by its primary key, about BLOCK_BYTES at a time."""
     statement = select(table).order_by(*table.primary_key).execution_options(stream_results=True, max_row_buffer=1)
-    at_once = 1
+    part: list[Row[Any]] = []
+    size = 0
     with connection.execute(statement) as result:
-        while rows := result.fetchmany(at_once):
-            yield rows
-            largest = max(sum(len(value) for value in row if isinstance(value, bytes)) for row in rows)
-            at_once = max(1, min(2 * at_once, MOST_ROWS_AT_ONCE, BLOCK_BYTES // max(1, largest)))
+        while rows := result.fetchmany(AT_ONCE.get(table.name, ROWS_AT_ONCE)):
+            part += rows
+            size += sum(len(value) for row in rows for value in row if isinstance(value, bytes))
+            if size >= BLOCK_BYTES or len(part) >= MOST_ROWS:
+                yield part
+                part, size = [], 0
+    if part:
+        yield part

@@ -26,7 +26,7 @@ _PREFIX = struct.Struct("<8sII")
 _BLOCK = struct.Struct("<IIQ")
 _END = b"\xff\xff\xff\xff"
 _MAX_HEADER_BYTES = 64 << 20
-_MAX_BLOCK_BYTES = 1 << 30
+_MAX_BLOCK_BYTES = 2 << 30
 _DIGEST_BYTES = 32
 
 

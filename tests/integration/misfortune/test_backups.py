@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from ersgallery_server.backups.columns import pack, unpack
 from ersgallery_server.backups.file import Header, KeptTable, Reader, Writer
 from ersgallery_server.backups.restoring import SKIPPED_KEYS
 from ersgallery_server.cli import main
-from ersgallery_server.store import Applicant, DatabaseOwned, Store
+from ersgallery_server.store import Applicant, DatabaseOwned, Store, WriteTransaction
 from ersgallery_server.store.engines import make_engines
-from ersgallery_server.store.schema import newest_migration
-from ersgallery_server.values import SubjectSearch
-from sqlalchemy import select
+from ersgallery_server.store.schema import is_known, newest_migration, upgrade
+from ersgallery_server.values import AcquisitionCounts, GalleryRecord, NewFace, NewFaces, SubjectSearch
+from sqlalchemy import create_engine, inspect, select
 
 from tests.support.postgres import postgres_database
 from tests.support.requests import axis, blurred, create_gallery, enroll, found, identify, item
@@ -66,20 +67,13 @@ def fill(url: str, faces: int = 40) -> None:
             enroll_stored(store, sets, f"s{number % 3}", "other", seed=number)
         metadata = {"deep": {"list": [1, 2.5, None, "\N{SNOWMAN}"]}}
         photographed = new_faces(["pia"], image=b"\0\1" * 300_000, metadata=metadata)
-        write(store, lambda t: t.enroll(gallery.key, gallery.profile.key, _faces(photographed), **_counts()))
+        write(store, partial(enroll_photographed, gallery, photographed))
         write(store, lambda t: t.delete_subject(gallery.key, "s1"))
 
 
-def _faces(faces: Any) -> Any:
-    from ersgallery_server.values import NewFaces
-
-    return NewFaces.of(faces)
-
-
-def _counts() -> dict[str, Any]:
-    from ersgallery_server.values import AcquisitionCounts
-
-    return {"counts": AcquisitionCounts(enrollment_attempts=1), "gate": 0.5}
+def enroll_photographed(gallery: GalleryRecord, faces: Sequence[NewFace], transaction: WriteTransaction) -> None:
+    counts = AcquisitionCounts(enrollment_attempts=len(faces))
+    transaction.enroll(gallery.key, gallery.profile.key, NewFaces.of(faces), counts=counts, gate=0.5)
 
 
 def rows(url: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -278,15 +272,25 @@ def _is_kept(table: KeptTable, column: tuple[str, str], known: dict[str, set[str
 
 def _columns_at(migration: str) -> dict[str, set[str]] | None:
     """Return the columns of each table as an older migration has them; None for an unknown one."""
-    from ersgallery_server.store.schema import is_known, upgrade
-    from sqlalchemy import create_engine, inspect
-
     if not is_known(migration):
         return None
     with create_engine("sqlite://").begin() as connection:
         upgrade(connection, migration)
         found = inspect(connection)
         return {name: {column["name"] for column in found.get_columns(name)} for name in found.get_table_names()}
+
+
+def test_large_photographs_after_small_ones_make_no_large_block(store_url: str, tmp_path: Path) -> None:
+    sizes = [1000] * 60 + [3 << 20] * 4
+    with Store.open(store_url) as store:
+        gallery = create_stored_gallery(store, store_images=True)
+        for number, size in enumerate(sizes):
+            (face,) = new_faces([f"s{number}"], image=b"x" * size)
+            write(store, partial(enroll_photographed, gallery, [face]))
+    file = tmp_path / "a.backup"
+    back_up(store_url, file, silent)
+    assert max(len(block.data) for block in _blocks(file)) < (4 << 20) + (3 << 20) + 100_000
+    verify(file)
 
 
 def test_a_file_that_is_no_backup_is_not_overwritten_and_a_missing_database_not_made(tmp_path: Path) -> None:
