@@ -131,6 +131,8 @@ def test_a_paused_server_that_wakes_up_after_another_took_over_serves_nothing_mo
                 assert "another server" in str(refused.value.details())
             assert readiness(second) == health_pb2.HealthCheckResponse.SERVING
             assert sorted(name for name, _ in second.subjects("g")) == ["ann", "ben"]
+            paused.terminate()
+            assert paused.wait(timeout=60) == 0
 
 
 def test_a_second_server_on_one_sqlite_file_says_who_holds_it(tmp_path: Path) -> None:
