@@ -140,7 +140,10 @@ class KeyRing:
         """Read a file that nobody but its owner may read; raises KeysUnusable and OSError."""
         if os.name == "posix" and path.stat().st_mode & 0o077:
             raise KeysUnusable(f"{path} can be read by others than its owner; chmod 600 it")
-        ring = cls.parse(path.read_text(encoding="utf-8"))
+        try:
+            ring = cls.parse(path.read_text(encoding="utf-8"))
+        except UnicodeError:  # whose text would show some of the file
+            raise KeysUnusable(f"{path} is no text in UTF-8") from None
         if ring.current is None:
             raise KeysUnusable(f"{path} has no key")
         return ring

@@ -5,9 +5,8 @@ import json
 import tomllib
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from random import Random
@@ -28,10 +27,13 @@ from ersgallery_server.models.errors import ModelError
 from ersgallery_server.models.manifest import parse_manifest
 from ersgallery_server.models.profile_file import _checksum, parse_profile
 from ersgallery_server.profiling.given_embeddings import read_embeddings
+from ersgallery_server.thresholds.labelled_embeddings import LabelledEmbeddings
 from numpy.typing import NDArray
 
 from tests.fuzz.case import Case, Finding
 from tests.fuzz.damage import BOUNDARIES, damage, damage_tree
+from tests.fuzz.forms import Form
+from tests.fuzz.server_files import SERVER_FORMS
 from tests.fuzz.watch import Watch
 
 _PACKAGE = resources.files("ersgallery_server.models")
@@ -49,16 +51,6 @@ rows_on_disk = true
 accept_licence = true
 """
 CSV = 'subject,file,media_id,display_name\nann,a.jpg,m,Ann\nb\u00e9a,"b,\n.png",,\n'.encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A kind of file. use: reads one and returns the outcome; expected: the errors it may raise."""
-
-    suffix: str
-    draw: Callable[[Random], bytes]
-    use: Callable[[Path], Any]
-    expected: tuple[type[Exception], ...]
 
 
 class FileAttack:
@@ -294,6 +286,7 @@ FORMS: dict[str, Form] = {
     "profile-of-client": Form(".json", _profile, read_profile_file, (click.ClickException,)),
     "manifest": Form(".toml", _manifest, _use_manifest, (ModelError,)),
     "config": Form(".toml", _config, _use_config, ()),
+    "thresholds-npz": Form(".npz", _npz, LabelledEmbeddings.read, _SERVER_ERRORS),
     "calibrate-npz": Form(".npz", _npz, read_embeddings, _SERVER_ERRORS),
     "evaluate-npz": Form(".npz", _npz, lambda path: read_corpus(path, "m", _CORPUS_PLAN), _SERVER_ERRORS),
     "evaluate-npy": Form(".npz", _npy, lambda path: read_corpus(path, "m", _CORPUS_PLAN), _SERVER_ERRORS),
@@ -301,4 +294,5 @@ FORMS: dict[str, Form] = {
     "client-npz": Form(".npz", _npz, read_source, (click.ClickException,)),
     "client-labelled": Form(".npz", _npz, read_labelled, (click.ClickException,)),
     "client-csv": Form(".csv", _csv, read_source, (click.ClickException,)),
+    **SERVER_FORMS,
 }

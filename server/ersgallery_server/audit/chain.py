@@ -61,6 +61,6 @@ def _previous(line: bytes) -> str | None:
         return None
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found[1].decode()

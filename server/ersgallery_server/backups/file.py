@@ -198,5 +198,5 @@ def _header_of(text: bytes) -> Header:
         )
         galleries = tuple(KeptGallery(**each) for each in found.pop("galleries"))
         return Header(tables=tables, galleries=galleries, **found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackupRefused("the backup is damaged") from error

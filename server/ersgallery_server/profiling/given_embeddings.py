@@ -38,6 +38,8 @@ def read_embeddings(path: Path, *, labelled: bool = True) -> FaceSet:
     for name, column in found.items():
         if column.shape != (len(raw),):
             raise CalibrationFailed(f"labels do not match in {path}: {len(raw)} embeddings, {name} has {column.shape}")
+    if "severity" in found and found["severity"].dtype.kind not in "fiub":
+        raise CalibrationFailed(f"severity in {path} must be numbers, got {found['severity'].dtype}")
     floats: NDArray[np.float32] = raw.astype(np.float32)
     return _labelled(floats, found) if labelled else FaceSet.of_raw(floats)
 

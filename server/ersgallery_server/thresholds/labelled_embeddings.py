@@ -103,7 +103,10 @@ def _names(path: Path, arrays: dict[str, NDArray[np.generic]]) -> tuple[str, ...
     if found.ndim != 1 or found.dtype.kind not in "USiu":
         raise CalibrationFailed("LABELS_MISMATCH", f"`identity` of {path} must be names or whole numbers of shape (n,)")
     if found.dtype.kind == "S":
-        found = np.char.decode(found.astype(np.bytes_), "utf-8")
+        try:
+            found = np.char.decode(found.astype(np.bytes_), "utf-8")
+        except UnicodeError as error:
+            raise CalibrationFailed("LABELS_MISMATCH", f"`identity` of {path} is no UTF-8") from error
     # A slash belongs to the name here: there is no photograph after it.
     return tuple(f"{name}/" if "/" in str(name) else str(name) for name in found)
 
