@@ -127,6 +127,15 @@ def _read(files: TlsFiles) -> tuple[bytes, ...]:
 
 def _load(files: TlsFiles, contents: tuple[bytes, ...]) -> Loaded:
     """Check what was read; raises CertificateUnusable."""
+    try:
+        return _checked(files, contents)
+    except CertificateUnusable:
+        raise
+    except Exception as error:  # parts of a damaged certificate are read late, and fail in several ways
+        raise CertificateUnusable(f"the certificate in {files.cert} is damaged") from error
+
+
+def _checked(files: TlsFiles, contents: tuple[bytes, ...]) -> Loaded:
     cert, key, *authorities = contents
     chain = _certificates(files.cert, cert)
     if _public_key(files, key) != chain[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
@@ -145,7 +154,7 @@ def _load(files: TlsFiles, contents: tuple[bytes, ...]) -> Loaded:
 def _certificates(path: Path, pem: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateUnusable(f"{path} has no PEM certificate that can be read") from error
 
 

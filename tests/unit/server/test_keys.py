@@ -69,6 +69,10 @@ def test_a_file_has_one_key_a_line_and_is_for_its_owner_alone(tmp_path: Path) ->
     path.chmod(0o600)
     ring = KeyRing.of_file(path)
     assert (ring.current, ring.key("old")) == (NEW, OLD)
+    path.write_bytes(NEW.text.encode() + b"\xff")
+    with pytest.raises(KeysUnusable, match="no text in UTF-8") as refused:
+        KeyRing.of_file(path)
+    assert refused.value.__cause__ is None
     path.write_text("# nothing yet\n")
     with pytest.raises(KeysUnusable, match="no key"):
         KeyRing.of_file(path)

@@ -118,3 +118,9 @@ file.require()
 file.append({"number": 40})
 file.close()
 """
+
+
+def test_a_line_that_is_nested_without_end_is_taken_for_one_that_a_crash_cut(file: LineFile, path: Path) -> None:
+    path.write_text("[" * 100_000 + f'"previous":"{START}"}}\n')
+    found = verify_files([path])
+    assert (found.lines, found.cut_lines, found.problem) == (1, 1, None)

@@ -1,6 +1,9 @@
 """Archives are not trusted."""
 
 import hashlib
+import io
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,3 +91,19 @@ def test_a_wheel_with_a_damaged_member_is_an_error(tmp_path: Path) -> None:
     data[40] ^= 0xFF
     with pytest.raises(InvalidArchive):
         extract_members(written(tmp_path, "a.whl", bytes(data)), tmp_path / "out", lambda _: True)
+
+
+@pytest.mark.parametrize("name", ["", "a"])
+def test_a_wheel_with_a_nameless_member_or_one_beyond_its_end_is_an_error(tmp_path: Path, name: str) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("x", b"content")
+    data = bytearray(buffer.getvalue())
+    entry = data.rindex(b"PK\x01\x02")
+    if name:
+        data[entry + 42 : entry + 46] = struct.pack("<I", 1 << 31)
+    else:  # the name becomes the comment
+        data[entry + 28 : entry + 30], data[entry + 32 : entry + 34] = struct.pack("<H", 0), struct.pack("<H", 1)
+    path = written(tmp_path, "x.whl", bytes(data))
+    with pytest.raises(InvalidArchive):
+        extract_members(path, tmp_path / "into", lambda _: True)

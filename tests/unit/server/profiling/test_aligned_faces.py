@@ -68,3 +68,12 @@ def test_a_tar_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:cut])
         with pytest.raises(CalibrationFailed):
             AlignedFaces.open(path)
+
+
+def test_a_tar_file_with_a_size_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "faces.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a/1.jpg")
+        member.pax_headers = {"size": str(1 << 64)}
+        archive.addfile(member)
+    with pytest.raises(CalibrationFailed, match="cannot be read"):
+        AlignedFaces.open(tmp_path / "faces.tar")

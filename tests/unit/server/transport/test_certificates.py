@@ -1,5 +1,6 @@
 """Certificates are checked before they are used, and what changes for the worse changes nothing."""
 
+import base64
 import datetime as dt
 import re
 from collections.abc import Callable
@@ -41,6 +42,27 @@ def no_authority(files: TlsFiles) -> None:
     files.client_ca.write_text("nobody")
 
 
+def with_other_bytes(path: Path, before: bytes, after: bytes) -> None:
+    pem = path.read_text().splitlines()
+    whole = base64.b64decode("".join(pem[1:-1]))
+    assert before in whole
+    path.write_text(
+        "\n".join([pem[0], base64.encodebytes(whole.replace(before, after, 1)).decode().strip(), pem[-1], ""])
+    )
+
+
+def strange_version(files: TlsFiles) -> None:
+    with_other_bytes(files.cert, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x06")
+
+
+def strange_kind_of_key(files: TlsFiles) -> None:
+    with_other_bytes(files.cert, b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", b"\x06\x07\x26\x86\x48\xce\x3d\x02\x01")
+
+
+def no_point_of_the_curve(files: TlsFiles) -> None:
+    with_other_bytes(files.cert, b"\x03\x42\x00\x04", b"\x03\x42\x00\x09")
+
+
 UNUSABLE: dict[str, tuple[Callable[[TlsFiles], object], str]] = {
     "a missing file": (lambda files: files.cert.unlink(), r"server\.pem cannot be read: No such file"),
     "half a certificate": (lambda files: half(files.cert), r"server\.pem has no PEM certificate"),
@@ -49,6 +71,9 @@ UNUSABLE: dict[str, tuple[Callable[[TlsFiles], object], str]] = {
     "a key with a passphrase": (passphrase, r"server\.key has a passphrase; give one without"),
     "an expired certificate": (expired, r"server\.pem holds from .* to .*, not now"),
     "a certificate of tomorrow": (not_yet, r"server\.pem holds from .* to .*, not now"),
+    "a certificate of no version": (strange_version, r"server\.pem has no PEM certificate"),
+    "a certificate of no kind of key": (strange_kind_of_key, r"certificate in .*server\.pem is damaged"),
+    "a certificate with a damaged key": (no_point_of_the_curve, r"certificate in .*server\.pem is damaged"),
     "an authority that is none": (no_authority, r"client-ca\.pem has no PEM certificate"),
 }
 
