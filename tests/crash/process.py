@@ -64,9 +64,10 @@ class ServerProcess:
 
     def await_file(self, name: str) -> None:
         """Return when the process has a file of its data directory open, or soon where /proc cannot tell."""
-        opened = Path(f"/proc/{self._running().pid}/fd")
+        process = self._running()
+        opened = Path(f"/proc/{process.pid}/fd")
         until_s = time.monotonic() + (START_TIMEOUT_S if opened.exists() else self.typical_start_s / 2)
-        while time.monotonic() < until_s and not self._has_open(opened, name):
+        while time.monotonic() < until_s and process.poll() is None and not self._has_open(opened, name):
             time.sleep(0.002)
 
     @staticmethod
