@@ -177,7 +177,7 @@ class Gallery:
         take what was stored.
         """
         if request and (first := self._first_answer(*request)):
-            return BegunEnrollment(lambda: self._repeat(first, call))
+            return BegunEnrollment(lambda: self._repeat_in_turn(first, call))
         sources = [member.source for item in items if isinstance(item, EnrollmentItem) for member in item.members]
         acquired = self._acquirer.acquire_columns(sources, self.record.settings.several_faces, call)
         counts = count_acquisitions(sources, acquired.others.values())
@@ -389,6 +389,11 @@ class Gallery:
         if state.behind_since is not None and first.revision >= state.behind_since:
             raise IndexBehind.after_commit(state.record.gallery_id)
         return first
+
+    def _repeat_in_turn(self, first: Replay, call: Call) -> Replay:
+        """Return a first answer that was read beside the writer, who may not have told the owner of it yet."""
+        call.wait(self._store.submit(lambda _: None))
+        return self._repeat(first, call)
 
     def _owners_state(self, call: Call) -> GalleryState:
         """Return the state after everything that the owner was given before has been done."""

@@ -16,8 +16,11 @@ from ersgallery_server.store.figures import FAILED, REFUSED, StoreFigures
 from ersgallery_server.store.group import CommitUncertain, Outcome, Submission, commit_group, was_committed
 from ersgallery_server.store.transaction import WriteTransaction
 
-ERASURE_IDLE_S = 0.25
-"""SQLite's log is emptied when nothing was written for so long after a deletion, or again when a reader needed it."""
+IDLE_S = 0.25
+"""SQLite's log is emptied when nothing was written for so long after a deletion, or again when a reader needed it.
+
+So often, too, a database is asked what became of a commit whose answer was lost, while nothing else is written.
+"""
 
 ERASURE_GROUPS = 64
 """After so many groups it is emptied even if there is always something to write."""
@@ -95,6 +98,8 @@ class Writer:
         while (group := self._take()) is not None:
             if group:
                 self._commit(group)
+            elif self._uncertain is not None:
+                self._try_to_settle()
             if self._groups_since_erasure is not None and (
                 not group or self._erasures or self._groups_since_erasure >= ERASURE_GROUPS
             ):
@@ -103,11 +108,11 @@ class Writer:
             self._erase()
 
     def _take(self) -> list[Submission] | None:
-        """Wait for works and return as many as make a group; none when it is time to erase, None at the end."""
+        """Wait for works and return as many as make a group; none when other things are due, None at the end."""
         with self._changed:
             while not self._waiting and not self._closed and not self._erasures:
-                pending = self._groups_since_erasure is not None
-                if not self._changed.wait(ERASURE_IDLE_S if pending else None):
+                pending = self._groups_since_erasure is not None or self._uncertain is not None
+                if not self._changed.wait(IDLE_S if pending else None):
                     return []
             if not self._waiting:
                 return [] if self._erasures else None
@@ -147,6 +152,12 @@ class Writer:
             self._finish(group, uncertain.outcomes)
         else:
             self._fail(group, uncertain)
+
+    def _try_to_settle(self) -> None:
+        try:
+            self._settle()
+        except Exception as error:  # noqa: BLE001 - whatever the database does, it may answer again
+            log.debug("what became of a commit cannot be found out yet: %s", type(error).__name__)
 
     def _finish(self, group: Sequence[Submission], outcomes: Sequence[Outcome]) -> None:
         if self._groups_since_erasure is not None:

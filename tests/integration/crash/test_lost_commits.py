@@ -1,12 +1,23 @@
 """A commit whose answer was lost with the database is found out, whatever the database did since."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import psycopg
 import pytest
 from ersgallery_server.store import Store, StoreUnavailable
 from sqlalchemy import Connection, event, text
 
 from tests.crash.databases import PostgresCluster
-from tests.support.stores import create_gallery, enroll, enrolled_within, new_faces, stored_ids
+from tests.support import stores
+from tests.support.requests import axis, create_gallery, enroll, found, identify, item
+from tests.support.server import running_server, settings
+from tests.support.statuses import refused
+
+LONGEST_S = 60.0
 
 
 def test_a_transaction_that_a_killed_database_lost_is_not_taken_for_a_later_one_with_its_id(
@@ -27,16 +38,63 @@ def test_a_transaction_that_a_killed_database_lost_is_not_taken_for_a_later_one_
         reused.append(lost in later)
 
     with Store.open(url) as store:
-        gallery = create_gallery(store)
+        gallery = stores.create_gallery(store)
         event.listen(store._engines.writing, "commit", kill_before_commit)
         lost = store.submit(
-            lambda t: enrolled_within(t, gallery, new_faces(["a"])), lambda enrolled: followed.append(enrolled.revision)
+            lambda t: stores.enrolled_within(t, gallery, stores.new_faces(["a"])),
+            lambda enrolled: followed.append(enrolled.revision),
         )
         with pytest.raises(StoreUnavailable):
             lost.result(60)
         assert reused == [True]
-        assert (followed, stored_ids(store, gallery)) == ([], [])
-        assert enroll(store, gallery, "a").revision == 1
+        assert (followed, stores.stored_ids(store, gallery)) == ([], [])
+        assert stores.enroll(store, gallery, "a").revision == 1
+
+
+@contextmanager
+def _unreachable_after_commit(store: Store) -> Iterator[None]:
+    """Let the next COMMIT be done, but cut the connection before its answer, and let the writer make no other one."""
+    cut: list[Connection] = []
+
+    def commit_and_cut(connection: Connection) -> None:
+        if not cut:
+            cut.append(connection)
+            driver: Any = connection.connection.dbapi_connection
+            driver.commit()
+            driver.close()
+
+    def refuse(*_: object) -> None:
+        raise psycopg.OperationalError("the network is down")
+
+    event.listen(store._engines.writing, "commit", commit_and_cut)
+    event.listen(store._engines.writing, "do_connect", refuse)
+    yield
+    event.remove(store._engines.writing, "do_connect", refuse)
+    assert cut
+
+
+def test_a_repetition_after_a_lost_answer_is_answered_when_its_faces_are_searchable(
+    tmp_path: Path, cluster: PostgresCluster
+) -> None:
+    with running_server(settings(tmp_path, database_url=cluster.new_database())) as server:
+        create_gallery(server, "g")
+        with _unreachable_after_commit(server.service._store), refused() as refusal:
+            enroll(server, "g", item("ann", axis(1)), request_id="once")
+        assert refusal.reason == "STORE_UNAVAILABLE"
+        (face,) = enroll(server, "g", item("ann", axis(1)), request_id="once").outcomes[0].result.faces
+        assert [each.face for each in identify(server, "g", axis(1)).identification.candidates] == [face.face]
+        assert server.gallery("g").counts.faces == 1
+
+
+def test_what_a_lost_commit_stored_becomes_searchable_by_itself(tmp_path: Path, cluster: PostgresCluster) -> None:
+    with running_server(settings(tmp_path, database_url=cluster.new_database())) as server:
+        create_gallery(server, "g")
+        with _unreachable_after_commit(server.service._store), refused():
+            enroll(server, "g", item("ann", axis(1)))
+        begun_s = time.monotonic()
+        while found(identify(server, "g", axis(1))) != ["ann"]:
+            assert time.monotonic() - begun_s < LONGEST_S
+            time.sleep(0.05)
 
 
 def _current_id(connection: Connection) -> int:
