@@ -30,6 +30,8 @@ def answer_entry(answer: Any) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     if isinstance(name := getattr(answer, "operation", None), Message):
         entry["operation"] = _cut(getattr(name, "name", ""))
+    if type(answer).__name__.startswith("Create"):
+        entry["created"] = _resource(answer)
     revision = getattr(answer, "revision", 0) or getattr(getattr(answer, "applied", None), "revision", 0)
     if revision:
         entry["revision"] = revision

@@ -172,5 +172,4 @@ def _batch_entry(answer: Any) -> Mapping[str, Any]:
 
 def _who(name: str, call: Call) -> dict[str, str]:
     who = {"caller": str(call.notes.get("caller", "")), "peer": call.peer, "method": name}
-    peer_name = getattr(call, "peer_name", "")
-    return {**who, "peer_name": peer_name} if peer_name else who
+    return {**who, "peer_name": call.peer_name} if call.peer_name else who

@@ -60,6 +60,13 @@ def test_a_write_is_written_down_before_it_is_answered(server: RunningServer, pa
     assert line["time"].endswith("+00:00")
 
 
+def test_what_was_made_is_named(server: RunningServer, path: Path) -> None:
+    server.galleries.CreateSubject(galleries.CreateSubjectRequest(parent=PEOPLE, subject_id="ann"))
+    (line,) = lines(path, "CreateSubject")
+    assert (line["resource"], line["created"]) == (PEOPLE, f"{PEOPLE}/subjects/ann")
+    assert lines(path, "CreateGallery")[0]["created"] == PEOPLE
+
+
 def test_a_deletion_says_how_much_is_gone(server: RunningServer, path: Path) -> None:
     enroll(server, "people", item("ann", axis(1)), item("ann", axis(2)))
     server.galleries.DeleteSubject(galleries.DeleteSubjectRequest(name=f"{PEOPLE}/subjects/ann"))

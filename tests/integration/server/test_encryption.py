@@ -1,9 +1,13 @@
 """A server with keys: snapshots are encrypted too, it starts with the right key alone, and the commands change keys."""
 
 import os
+import signal
+import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +15,18 @@ import pytest
 from click.testing import CliRunner, Result
 from ersgallery.v1 import gallery_service_pb2 as galleries
 from ersgallery_server.cli import main
-from ersgallery_server.keys import NO_KEYS, Key, KeyMissing, KeyRing, KeyWrong
+from ersgallery_server.keys import MAGIC, NO_KEYS, Key, KeyMissing, KeyRing, KeyWrong
 from ersgallery_server.service import StartError
 from ersgallery_server.snapshots import RowFile
+from ersgallery_server.store import Store
+from ersgallery_server.values import NewFace
 from structlog.testing import capture_logs
 
 from tests.support.requests import DIMENSION, create_gallery, enroll, found, identify, item
 from tests.support.server import RunningServer, running_server, settings
 from tests.support.server_process import command, free_port, kill, serve
-from tests.support.stores import unit_rows
+from tests.support.stores import create_gallery as store_gallery
+from tests.support.stores import enroll_within, unit_rows, write
 
 OLD, NEW = Key.generate("old"), Key.generate("new")
 FACES = 40
@@ -159,6 +166,33 @@ def test_the_commands_encrypt_change_the_key_and_decrypt(tmp_path: Path) -> None
     assert run(tmp_path, "compact").exit_code == 0
     with running_server(settings(tmp_path)) as server:
         assert_finds_all(server)
+
+
+def test_a_rotation_that_is_killed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rows, database = unit_rows(6000, 8), tmp_path / "data" / "gallery.db"
+    with Store.open(f"sqlite:///{database}") as store:
+        gallery = store_gallery(store)
+        faces = [NewFace(f"s{i}", row, 1.0, 0.9, 0.9) for i, row in enumerate(rows)]
+        write(store, lambda t: enroll_within(t, gallery, faces))
+    keys = key_file(tmp_path, OLD)
+    options = ["--data-dir", str(tmp_path / "data"), "--encryption-key-file", str(keys)]
+    rotating = subprocess.Popen([sys.executable, "-m", "ersgallery_server", "encryption", "rotate", *options])
+    wait_until(lambda: sealed_rows(database) > 0 or rotating.poll() is not None)
+    rotating.kill()
+    assert rotating.wait(60) in {-signal.SIGKILL, 0}
+    finished = run(tmp_path, "encryption", "rotate", keys=keys)
+    assert finished.exit_code == 0, finished.output
+    assert sealed_rows(database) == len(rows)
+    with Store.open(f"sqlite:///{database}", keys=KeyRing([OLD])) as store:
+        loaded = np.concatenate([chunk.embeddings for chunk in store.load_faces(gallery.key)])
+    np.testing.assert_array_equal(loaded, rows)
+
+
+def sealed_rows(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as connection:
+        counted = connection.execute("SELECT count(*) FROM faces WHERE substr(embedding, 1, 4) = ?", [MAGIC])
+        return int(counted.fetchone()[0])
 
 
 def test_a_key_is_made_and_printed_once() -> None:

@@ -52,15 +52,11 @@ class _WithToken(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterc
     def __init__(self, token: str) -> None:
         self._metadata = (("authorization", f"Bearer {token}"),)
 
-    def intercept_unary_unary(self, proceed: Any, details: Any, request: Any) -> Any:
-        return proceed(_WithToken._details(details, self._metadata), request)
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(client_call_details._replace(metadata=self._metadata), request)
 
-    def intercept_stream_stream(self, proceed: Any, details: Any, requests: Any) -> Any:
-        return proceed(_WithToken._details(details, self._metadata), requests)
-
-    @staticmethod
-    def _details(details: Any, metadata: Any) -> Any:
-        return details._replace(metadata=metadata)
+    def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return continuation(client_call_details._replace(metadata=self._metadata), request_iterator)
 
 
 class Emitted:
