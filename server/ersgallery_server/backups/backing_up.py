@@ -23,8 +23,8 @@ ROWS_AT_ONCE = 256
 AT_ONCE = {"face_images": 1, "requests": 16}
 """Photographs and answers to requests can be large, and so many are in memory together."""
 
-LEFT_OUT = frozenset({"owner"})
-"""Who owns the database now says nothing of another one."""
+LEFT_OUT = frozenset({"owner", "last_commit"})
+"""Who owns a database now, and what its last commit was, says nothing of another one."""
 
 
 def kept_tables() -> list[Table]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, text, update
 
+from ersgallery_server.backups.backing_up import LEFT_OUT
 from ersgallery_server.backups.columns import KINDS, unpack
 from ersgallery_server.backups.file import BackupRefused, Block, Header, KeptTable, Reader, verify
 from ersgallery_server.store.bulk import insert_columns
@@ -100,7 +101,7 @@ def _require_replaceable(connection: Connection, table: Table, *, replace: bool)
         if revision is not None and not is_known(revision):
             raise SchemaUnknown(revision)
         return
-    if replace or table.name in {OWNER.name, LAST_KEY.name}:
+    if replace or table.name in LEFT_OUT or table.name == LAST_KEY.name:
         return
     if connection.execute(select(func.count()).select_from(table)).scalar_one():
         raise BackupRefused(

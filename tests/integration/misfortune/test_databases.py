@@ -67,7 +67,7 @@ class Callers:
 def test_a_database_that_goes_away_and_comes_back_loses_and_doubles_nothing(
     cluster: PostgresCluster, tmp_path: Path, way: str
 ) -> None:
-    configured = settings(tmp_path, database_url=cluster.url)
+    configured = settings(tmp_path, database_url=cluster.new_database())
     with running_server(configured) as server:
         create_gallery(server, "g")
         callers = Callers(server)
