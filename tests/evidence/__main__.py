@@ -10,6 +10,7 @@ import click
 from ersgallery_index.errors import ErsError
 from ersgallery_server.evaluation.outputs import as_json, as_markdown, as_plain, summary
 from ersgallery_server.evaluation.pages import draw, evaluation_page, print_evaluation
+from ersgallery_server.evaluation.remote_server import RemoteServer
 from ersgallery_server.evaluation.runner import Evaluation, evaluate
 from ersgallery_server.evaluation.tables import Table
 from ersgallery_server.models.errors import ModelError
@@ -81,7 +82,10 @@ def _evaluate(model: str, places: Places, resamples: int, show: "_Bars") -> Eval
     measuring = show.of(f"{model}: measuring")
     with tempfile.TemporaryDirectory() as scratch, running_server(settings(Path(scratch))) as server:
         found = evaluate(
-            bench, groups=groups, server=server.address, progress=lambda _, done, total: measuring(done, total)
+            bench,
+            groups=groups,
+            server=RemoteServer(server.address),
+            progress=lambda _, done, total: measuring(done, total),
         )
     found = replace(found, tables=(*found.tables, tau_table(bench), view2))
     folder = places.folder / model

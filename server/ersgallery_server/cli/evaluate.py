@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ersgallery_server.evaluation.bench import Bench
     from ersgallery_server.evaluation.corpus import Corpus
+    from ersgallery_server.evaluation.remote_server import RemoteServer
     from ersgallery_server.evaluation.runner import Evaluation
 
 _THERE = click.Path(path_type=Path, exists=True)
@@ -67,7 +68,13 @@ recognized.
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder where embeddings are kept.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of every draw.")
 @click.option("--resamples", default=500, type=click.IntRange(20), help="Bootstrap samples of each interval.")
-@click.option("--server", metavar="HOST:PORT", help="A running server that needs no token, for the protocol `service`.")
+@click.option("--server", metavar="HOST:PORT", help="A running server, for the protocol `service`.")
+@click.option(
+    "--server-ca", type=_THERE, help="PEM file of authorities that its certificate is trusted for: turns TLS on."
+)
+@click.option(
+    "--server-token-file", type=_THERE, help="File with a token for it, of the scopes admin, enroll and identify."
+)
 @click.option("--progress/--no-progress", default=True, help="Show bars with the time left.")
 @click.option("--device", default="cpu", help="Where the model runs: auto, cpu or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the model.  [default: all cores]")
@@ -101,6 +108,8 @@ class _Request:
     seed: int
     resamples: int
     server: str | None
+    server_ca: Path | None
+    server_token_file: Path | None
     progress: bool
     device: str
     threads: int | None
@@ -149,9 +158,22 @@ def _measure(request: _Request) -> "Evaluation":
             bench,
             protocols=request.protocols,
             groups=groups,
-            server=request.server,
+            server=_server(request),
             progress=(lambda _, done, total: bar(done, total)) if bar else None,
         )
+
+
+def _server(request: _Request) -> "RemoteServer | None":
+    from ersgallery_server.evaluation.remote_server import RemoteServer
+
+    if request.server is None:
+        return None
+    token = request.server_token_file
+    return RemoteServer(
+        request.server,
+        None if request.server_ca is None else request.server_ca.read_bytes(),
+        None if token is None else token.read_text(encoding="ascii").strip(),
+    )
 
 
 def _sizes(request: _Request) -> "NDArray[np.float64] | None":

@@ -33,6 +33,7 @@ from ersgallery_server.evaluation.protocols.harm import (
     enrolled_index,
     shares_of,
 )
+from ersgallery_server.evaluation.remote_server import RemoteServer
 from ersgallery_server.evaluation.tables import Entry, Table
 
 _BATCH = 500
@@ -111,7 +112,7 @@ class RemoteGallery:
         )
 
 
-def serve_harm(bench: Bench, address: str) -> list[Table]:
+def serve_harm(bench: Bench, server: RemoteServer) -> list[Table]:
     """Measure the harm and the remedy through a server; its temporary gallery is deleted, its profile stays.
 
     Raises ServerUnusable where the server cannot be reached or refuses something.
@@ -126,7 +127,7 @@ def serve_harm(bench: Bench, address: str) -> list[Table]:
         "both": Policy(gamma, gamma, tau, max_candidates=1),
     }
     rows: list[tuple[Entry, ...]] = []
-    with _unusable(address), temporary_gallery(address, single.profile, tau) as gallery:
+    with _unusable(server.address), temporary_gallery(server, single.profile, tau) as gallery:
         gallery.enroll(single.corpus.raw[scene.enrolled], single.corpus.identities[scene.enrolled])
         for group, probes in scene.probes.items():
             for arm, policy in arms.items():
@@ -153,9 +154,9 @@ def serve_harm(bench: Bench, address: str) -> list[Table]:
 
 
 @contextlib.contextmanager
-def temporary_gallery(address: str, profile: Profile, tau: float) -> Iterator[RemoteGallery]:
+def temporary_gallery(server: RemoteServer, profile: Profile, tau: float) -> Iterator[RemoteGallery]:
     """Make a gallery under a profile (made where the server has none alike), and delete it in the end."""
-    with grpc.insecure_channel(address) as channel:
+    with server.channel() as channel:
         name = _ensure_profile(channel, profile)
         stub = gallery_service_pb2_grpc.GalleryServiceStub(channel)
         made = stub.CreateGallery(

@@ -10,6 +10,7 @@ from ersgallery_server.evaluation.bench import Bench
 from ersgallery_server.evaluation.failures import NotMeasurable
 from ersgallery_server.evaluation.groups import Groups
 from ersgallery_server.evaluation.remote import serve_harm
+from ersgallery_server.evaluation.remote_server import RemoteServer
 from ersgallery_server.evaluation.tables import Table
 
 Progress = Callable[[str, int, int], None]
@@ -76,12 +77,12 @@ def evaluate(
     *,
     protocols: Sequence[str] = (),
     groups: Groups | None = None,
-    server: str | None = None,
+    server: RemoteServer | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Run the chosen protocols, all by default. What this data cannot show is skipped with the reason.
 
-    server: HOST:PORT of a running service, for the protocol `service`. Raises ServerUnusable where it fails, ValueError
+    server: a running service, for the protocol `service`. Raises ServerUnusable where it fails, ValueError
     for an unknown protocol.
     """
     chosen = choose_protocols(protocols)
@@ -105,7 +106,7 @@ def evaluate(
     return Evaluation(bench, tuple(tables), tuple(skipped))
 
 
-def _run(bench: Bench, key: str, groups: Groups | None, server: str | None) -> list[Table]:
+def _run(bench: Bench, key: str, groups: Groups | None, server: RemoteServer | None) -> list[Table]:
     if key == "service":
         if server is None:
             raise NotMeasurable("no server was named: pass --server HOST:PORT")
