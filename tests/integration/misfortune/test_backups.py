@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from ersgallery.v1 import gallery_service_pb2 as galleries
+from ersgallery.v1 import identification_service_pb2 as identification
 from ersgallery_server.backups import BackupRefused, back_up, restore, verify
 from ersgallery_server.backups.backing_up import kept_tables
 from ersgallery_server.backups.columns import pack, unpack
@@ -24,8 +26,10 @@ from ersgallery_server.store import Applicant, DatabaseOwned, Store, WriteTransa
 from ersgallery_server.store.engines import make_engines
 from ersgallery_server.store.schema import is_known, newest_migration, upgrade
 from ersgallery_server.values import AcquisitionCounts, GalleryRecord, NewFace, NewFaces, SubjectSearch
+from numpy.typing import NDArray
 from sqlalchemy import create_engine, inspect, select
 
+from tests.support import oracle
 from tests.support.postgres import postgres_database
 from tests.support.requests import axis, blurred, create_gallery, enroll, found, identify, item
 from tests.support.server import running_server, settings
@@ -330,10 +334,38 @@ def test_a_server_on_a_restored_backup_gives_the_answers_of_then(tmp_path: Path,
             again.outcomes[0].result.faces[0].face.rpartition("/")[2]
             != lost.outcomes[0].result.faces[0].face.rpartition("/")[2]
         )
+    for probe, answer in zip(probes, before, strict=True):
+        assert told(answer) == by_the_oracle(elsewhere_url, probe)
     restore(configured.store_url, file, replace=True)
     with running_server(configured) as server:  # beside a snapshot of the later history
         assert [identify(server, "g", probe, include_filtered=True) for probe in probes] == before
         assert "lost" not in found(before[0])
+
+
+def told(answer: identification.IdentifyResponse) -> tuple[str, list[Any]]:
+    """Return the decision and the candidates' face ids with their scores."""
+    given = answer.identification
+    candidates = [(int(each.face.rpartition("/")[2]), pytest.approx(each.similarity)) for each in given.candidates]
+    return identification.Decision.Name(given.decision).removeprefix("DECISION_"), candidates
+
+
+def by_the_oracle(url: str, probe: NDArray[np.float32]) -> tuple[str, list[Any]]:
+    """Return the same by brute force over what is stored, without the faces that were enrolled afterwards."""
+    with Store.open(url) as store:
+        gallery = store.gallery("g")
+        chunks = list(store.load_faces(gallery.key))
+    profile = gallery.profile.profile
+    faces = [
+        oracle.Face(face_id, subject, oracle.derive(profile, False, embedding))
+        for chunk in chunks
+        for face_id, subject, embedding in zip(
+            chunk.face_ids.tolist(), chunk.subject_keys.tolist(), chunk.embeddings, strict=True
+        )
+        if face_id < SKIPPED_KEYS
+    ]
+    unit = (probe / np.linalg.norm(probe)).astype(np.float32)
+    answer = oracle.identify(faces, oracle.derive(profile, False, unit), gallery.settings.policy(profile))
+    return answer.decision.name, [(hit.face_id, hit.score) for hit in answer.candidates]
 
 
 def test_the_commands_write_check_and_restore(tmp_path: Path) -> None:
