@@ -168,6 +168,20 @@ def test_the_commands_encrypt_change_the_key_and_decrypt(tmp_path: Path) -> None
         assert_finds_all(server)
 
 
+def test_a_backup_is_encrypted_as_the_database_is_and_restores_with_the_key(tmp_path: Path) -> None:
+    keys, elsewhere = KeyRing([OLD]), tmp_path / "elsewhere"
+    with running_server(settings(tmp_path, snapshot_changed_faces=1, encryption_keys=keys)) as server:
+        fill(server, tmp_path)
+        made = run(tmp_path, "backup", "create", str(tmp_path / "data" / "people.backup"))
+    assert made.exit_code == 0, made.output
+    assert plain_rows(tmp_path) == 0
+    assert run(elsewhere, "restore", str(tmp_path / "data" / "people.backup")).exit_code == 0
+    with pytest.raises(KeyMissing, match="'old'"), running_server(settings(elsewhere)):
+        pass
+    with running_server(settings(elsewhere, encryption_keys=keys)) as server:
+        assert_finds_all(server)
+
+
 def test_a_rotation_that_is_killed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     rows, database = unit_rows(6000, 8), tmp_path / "data" / "gallery.db"
