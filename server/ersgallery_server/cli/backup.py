@@ -46,7 +46,10 @@ def _database(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def with_url(*, data_dir: Path, database_url: str | None, **rest: Any) -> None:
+        from ersgallery_server.audit.commands import note_command
+
         with _told():
+            note_command(data_dir, "restore" if command.__name__ == "restore" else "backup create", str(rest["file"]))
             command(url=database_url or f"sqlite:///{data_dir / 'gallery.db'}", **rest)
 
     return with_url
@@ -56,11 +59,12 @@ def _database(command: Callable[..., None]) -> Callable[..., None]:
 def _told() -> Iterator[None]:
     # Imported here: --help needs no SQLAlchemy.
     from ersgallery_server.backups import BackupRefused
+    from ersgallery_server.errors import AuditUnavailable
     from ersgallery_server.store import StoreError
 
     try:
         yield
-    except (BackupRefused, StoreError, OSError) as error:
+    except (BackupRefused, StoreError, AuditUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

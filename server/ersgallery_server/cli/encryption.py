@@ -57,12 +57,14 @@ def rotate(to_plain: bool, data_dir: Path, database_url: str | None, encryption_
     It can be stopped at any time and goes on when it is started again. Snapshots are removed, and the database's files
     are written anew at the end, so that nothing is left of what was there before; that takes their size again.
     """
+    from ersgallery_server.audit.commands import note_command
     from ersgallery_server.store.rotation import SEALED, reseal_all
 
     keys = _keys(encryption_key_file)
     if keys.current is None:
         raise click.UsageError("no key: see --encryption-key-file")
     with offline_store(data_dir, database_url, keys.without_sealing() if to_plain else keys) as store:
+        note_command(data_dir, "encryption rotate", "plain" if to_plain else keys.current.key_id)
         total = sum(sum(store.count_by_key(kind).values()) for kind in SEALED)
         with click.progressbar(length=total, label="rows") as bar:
             changed = reseal_all(store.submit, bar.update)
@@ -84,7 +86,10 @@ def compact(data_dir: Path, database_url: str | None, encryption_key_file: Path 
     SQLite overwrites what is deleted, but may keep a part of a row that it had moved before; PostgreSQL keeps dead rows
     until its VACUUM. This removes both, and takes as much room on the disk again while it runs.
     """
+    from ersgallery_server.audit.commands import note_command
+
     with offline_store(data_dir, database_url, _keys(encryption_key_file).without_sealing()) as store:
+        note_command(data_dir, "compact")
         store.compact()
     click.echo("the database's files were written anew")
 

@@ -58,6 +58,7 @@ def offline_store(data_dir: Path, database_url: str | None, keys: KeyRing) -> "I
     # Imported here: --help needs no SQLAlchemy.
     from filelock import FileLock, Timeout
 
+    from ersgallery_server.errors import AuditUnavailable
     from ersgallery_server.store import StoreError
     from ersgallery_server.store.ownership import Applicant
     from ersgallery_server.store.store import Store
@@ -72,5 +73,5 @@ def offline_store(data_dir: Path, database_url: str | None, keys: KeyRing) -> "I
                 yield store
     except Timeout:
         raise click.ClickException(f"a server works on {data_dir}; stop it first") from None
-    except (StoreError, KeyProblem, OSError) as error:
+    except (StoreError, KeyProblem, AuditUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -103,6 +103,7 @@ def create_token(
 ) -> None:
     """Make the token NAME and print it; it is shown this once, and the database keeps its SHA-256 alone."""
     from ersgallery_server.access.tokens import digest_of, new_token
+    from ersgallery_server.audit.commands import note_command
 
     chosen = frozenset(Scope) if _ALL in scopes else frozenset(Scope(scope.upper()) for scope in scopes)
     grant = Grant(chosen, frozenset(galleries) or None, max_calls_per_second)
@@ -111,6 +112,7 @@ def create_token(
         expire_time = dt.datetime.now(dt.UTC) + dt.timedelta(days=expires_in_days)
     token_id, text = new_token()
     with _store(data_dir, database_url) as store:
+        note_command(data_dir, "token create", name)
         store.submit(
             lambda transaction: transaction.create_token(name, token_id, digest_of(text), grant, expire_time)
         ).result()
@@ -145,7 +147,10 @@ def list_tokens(data_dir: Path, database_url: str | None, *, show_all: bool, as_
 @_database_options
 def revoke_token(name: str, data_dir: Path, database_url: str | None) -> None:
     """Let the token NAME open nothing any more, also in a running server, where its streams end."""
+    from ersgallery_server.audit.commands import note_command
+
     with _store(data_dir, database_url) as store:
+        note_command(data_dir, "token revoke", name)
         store.submit(lambda transaction: transaction.revoke_token(name)).result()
     click.echo(f"token {name} is revoked")
 
@@ -154,12 +159,13 @@ def revoke_token(name: str, data_dir: Path, database_url: str | None) -> None:
 def _store(data_dir: Path, database_url: str | None) -> Iterator[Any]:
     """Open the store; what it refuses becomes one sentence."""
     # Imported here: --help needs no SQLAlchemy.
+    from ersgallery_server.errors import AuditUnavailable
     from ersgallery_server.store import Store, StoreError
 
     try:
         with Store.open(database_url or f"sqlite:///{data_dir / 'gallery.db'}", keys=None) as store:
             yield store
-    except (StoreError, OSError) as error:
+    except (StoreError, AuditUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -164,6 +164,27 @@ def _no_space(_file: LineFile) -> None:
     raise OSError(28, "No space left on device")
 
 
+def test_commands_on_the_database_have_a_chain_of_their_own(tmp_path: Path) -> None:
+    data = ["--data-dir", str(tmp_path / "data")]
+    for command in (
+        ["token", "create", "door", "--scope", "identify", *data],
+        ["token", "revoke", "door", *data],
+        ["compact", *data],
+        ["backup", "create", str(tmp_path / "people.backup"), *data],
+    ):
+        ran = CliRunner().invoke(main, command)
+        assert ran.exit_code == 0, ran.output
+    log = tmp_path / "data" / "audit-commands.log"
+    assert [(line["command"], line["resource"]) for line in lines(log)] == [
+        ("token create", "door"),
+        ("token revoke", "door"),
+        ("compact", ""),
+        ("backup create", str(tmp_path / "people.backup")),
+    ]
+    assert all(line["caller"].startswith("user:") for line in lines(log))
+    assert verify_files([log]).problem is None
+
+
 def test_the_command_follows_the_chain_and_finds_the_break(server: RunningServer, path: Path) -> None:
     enroll(server, "people", item("ann", axis(1)))
     ran = CliRunner().invoke(main, ["audit", "verify", str(path)])
