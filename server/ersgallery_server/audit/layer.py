@@ -54,17 +54,14 @@ class Audit:
 
     def around(self, method: MethodDescriptor, behavior: Behavior) -> Behavior:
         """Return what serves a method and writes its calls down."""
+        how = self._identifications if method.name in IDENTIFICATIONS else Identifications.EACH
+        if how is Identifications.OFF:
+            return behavior
         name = f"{method.containing_service.name}/{method.name}"
-        is_identification = method.name in IDENTIFICATIONS
-        if is_identification and self._identifications is Identifications.OFF:
-            end = self._nothing
-        elif is_identification and self._identifications is Identifications.SUMMARY:
-            end = self._summarize
-        else:
-            end = self._each
-        required = self._file.require if end == self._each else _nothing_required
         serve = _around_stream if method.client_streaming else _around_unary
-        return serve(name, behavior, required, end)
+        if how is Identifications.SUMMARY:
+            return serve(name, behavior, _nothing_required, self._summarize)
+        return serve(name, behavior, self._file.require, self._each)
 
     def refused(self, method: str, peer: str, error: Exception) -> None:
         """Count a call that no layer meets, for nobody knows who sent it. method: /package.Service/Method."""
@@ -85,9 +82,6 @@ class Audit:
             gallery = ""
         kind = {**who, "peer": peer, "resource": gallery, "outcome": answer["outcome"]}
         self._summaries.add(kind, answer.get("counts", {}))
-
-    def _nothing(self, who: Mapping[str, str], request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Write nothing, which is what was chosen."""
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         self._file.append({"time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"), **entry})
