@@ -5,12 +5,13 @@ import logging
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import structlog
+from ersgallery_server.keys import NO_KEYS, Key, KeyRing
 from ersgallery_server.snapshots import RowFile, SnapshotRefused, read_rows
 
 from tests.fuzz.case import Case, Finding
@@ -32,9 +33,10 @@ class SnapshotAttack:
     then the file is only read: there must be an error that the start knows, and no endless work.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: KeyRing = NO_KEYS) -> None:
         self._folder = folder
-        self._core = Core(self._url, folder)
+        self._keys = keys
+        self._core = Core(self._url, folder, keys=keys)
         vectors = unit_rows(FACES, 3, DIMENSION)
         profile = self._core.profile("p", unit_rows(1, 4, DIMENSION))
         for name in ("g", "h"):
@@ -84,7 +86,7 @@ class SnapshotAttack:
     def _restart(self, data: bytes) -> str:
         self._core.close()
         self._path.write_bytes(data)
-        self._core = Core(self._url, self._folder)
+        self._core = Core(self._url, self._folder, keys=self._keys)
         gallery = self._core.gallery("g")
         try:
             assert_same_rows(rows_of(gallery), self._wanted)
@@ -98,7 +100,7 @@ class SnapshotAttack:
         path = self._folder / "sealed"
         path.write_bytes(data)
         try:
-            file, header = RowFile.open(path)
+            file, header = RowFile.open(path, self._keys)
             try:
                 rows = sum(len(block.face_ids) for block in read_rows(file))
                 file.erase(np.arange(5, dtype=np.int64))
@@ -112,15 +114,20 @@ class SnapshotAttack:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[SnapshotAttack]:
+def opened(folder: Path, keys: KeyRing = NO_KEYS) -> Iterator[SnapshotAttack]:
     """Make the gallery; its warnings about refused snapshots are not shown."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    attack = SnapshotAttack(folder)
+    attack = SnapshotAttack(folder, keys)
     try:
         yield attack
     finally:
         attack.close()
         structlog.reset_defaults()
+
+
+def opened_encrypted(folder: Path) -> AbstractContextManager[SnapshotAttack]:
+    """Make the gallery with a key: its snapshots are encrypted."""
+    return opened(folder, KeyRing([Key.generate("fuzz")]))
 
 
 def _sealed(rng: Random, data: bytes) -> bytes:

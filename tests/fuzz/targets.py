@@ -10,5 +10,6 @@ TARGETS: tuple[Target, ...] = (
     Target("photographs", images.opened_pipeline),
     Target("files", files.opened),
     Target("snapshots", snapshots.opened),
+    Target("encrypted-snapshots", snapshots.opened_encrypted, share=0.5),
     Target("names", names.opened, share=0.25),
 )

@@ -46,9 +46,9 @@ class _AsOwner(grpc.UnaryUnaryClientInterceptor):
     def __init__(self, headers: list[tuple[str, str]]) -> None:
         self._headers = headers
 
-    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         """Add it."""
-        return continuation(details._replace(metadata=self._headers), request)
+        return continuation(client_call_details._replace(metadata=self._headers), request)
 
 
 class World:

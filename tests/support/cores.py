@@ -13,6 +13,7 @@ from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.inputs import EmbeddingInput, Member
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.state import IndexPlace
+from ersgallery_server.keys import NO_KEYS, KeyRing
 from ersgallery_server.profiles import profile_digest
 from ersgallery_server.snapshots import SnapshotFolder
 from ersgallery_server.store import Store
@@ -27,10 +28,12 @@ NEVER_BY_ITSELF = 1 << 30
 class Core:
     """Everything of a server but its transport and its models. Leaving it without `close` is like a kill."""
 
-    def __init__(self, url: str, folder: Path, snapshot_changed_faces: int = NEVER_BY_ITSELF) -> None:
+    def __init__(
+        self, url: str, folder: Path, snapshot_changed_faces: int = NEVER_BY_ITSELF, keys: KeyRing = NO_KEYS
+    ) -> None:
         self.snapshots = folder / "snapshots"
-        self.store = Store.open(url)
-        self.folder = SnapshotFolder(self.snapshots)
+        self.store = Store.open(url, keys=keys)
+        self.folder = SnapshotFolder(self.snapshots, keys)
         self.galleries = Galleries(
             self.store,
             Models(lambda _: None, max_waiting_images=4),

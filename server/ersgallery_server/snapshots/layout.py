@@ -143,11 +143,11 @@ def _header_of(text: bytes) -> Header:
         header = Header(origin=Origin(**found.pop("origin")), **found)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SnapshotRefused("has a header that is none of this version") from error
-    numbers = (header.origin.dimension, header.block_rows, header.rows, header.revision)
-    if not all(
-        type(number) is int and least <= number <= _MOST for number, least in zip(numbers, (1, 1, 0, 0), strict=True)
-    ):
-        raise SnapshotRefused("has a header with numbers that cannot be")
+    numbers = ((header.origin.dimension, 1), (header.block_rows, 1), (header.rows, 0), (header.revision, 0))
+    texts = (header.mark, header.key_id, header.salt)
+    sound = all(type(number) is int and least <= number <= _MOST for number, least in numbers)
+    if not sound or not all(isinstance(each, str) for each in texts):
+        raise SnapshotRefused("has a header with values that cannot be")
     return header
 
 

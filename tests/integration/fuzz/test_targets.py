@@ -9,7 +9,16 @@ from tests.fuzz.case import Target
 from tests.fuzz.targets import TARGETS
 
 SEED = 1
-CASES = {"rpcs": 200, "http2": 30, "images": 150, "photographs": 20, "files": 400, "snapshots": 25, "names": 500}
+CASES = {
+    "rpcs": 200,
+    "http2": 30,
+    "images": 150,
+    "photographs": 20,
+    "files": 400,
+    "snapshots": 20,
+    "encrypted-snapshots": 15,
+    "names": 500,
+}
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=[target.name for target in TARGETS])

@@ -192,6 +192,8 @@ def test_a_header_that_does_not_fit_is_an_error() -> None:
         ("rows", 1 << 63),
         ("block_rows", 0),
         ("revision", None),
+        ("salt", 12),
+        ("mark", None),
         ("other", 1),
         ("origin", []),
     ],
