@@ -2,8 +2,8 @@
 
 import itertools
 import random
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -16,11 +16,11 @@ from tests.crash.clients import require_code
 from tests.crash.enrolling import Enroll, enroll_raw, with_other_body
 from tests.crash.known import KnownGallery, Violation, World
 from tests.crash.operation import TIMEOUT_S, Operation
-from tests.crash.operations import ChangeSettings, DropGallery, MakeGallery
+from tests.crash.operations import DropGallery, MakeGallery
 from tests.crash.seen import Seen
 from tests.crash.universe import POOL, PROFILE_NAMES
 from tests.support import oracle
-from tests.support.requests import probe
+from tests.support.requests import identify, probe
 from tests.support.server import RemoteServer
 
 SAMPLE = 12
@@ -34,7 +34,7 @@ def check(world: World, server: RemoteServer, rng: random.Random) -> None:
     if world.failures:
         raise world.failures[0]
     unanswered = settle(world, server)
-    update_those_behind(world, server)
+    await_those_behind(world, server)
     for known in world.galleries.values():
         compare(known, server, world, rng)
     repeat(world, server, unanswered, rng)
@@ -60,15 +60,17 @@ def settle(world: World, server: RemoteServer) -> list[Enroll]:
     return [each for each in rest if isinstance(each, Enroll)]
 
 
-def update_those_behind(world: World, server: RemoteServer) -> None:
-    """Do what the server says where an index could not follow a database that died: update the gallery."""
+def await_those_behind(world: World, server: RemoteServer) -> None:
+    """Wait until indexes that could not follow a database that died do so by themselves. Raises Violation."""
     behind, world.behind = world.behind, set()
+    until_s = time.monotonic() + TIMEOUT_S
     for name in sorted(behind):
         known = world.galleries[name]
-        if known.exists:
-            settings = replace(known.settings, label=f"{known.settings.label} again")
-            ChangeSettings(name, settings, str(known.version)).send(server, world)
-            world.tally["rebuilt on demand"] += 1
+        while known.exists and identify(server, name, POOL[0]).applied.revision != known.revision:
+            if time.monotonic() > until_s:
+                raise Violation(known.name, "the index does not follow the database that came back")
+            time.sleep(0.05)
+        world.tally["indexes that followed later"] += 1
 
 
 def _settle_galleries(world: World, server: RemoteServer, pending: Iterable[Operation]) -> None:

@@ -14,6 +14,7 @@ from ersgallery_server.errors import ProfileModelMismatch
 from ersgallery_server.gallery.acquisition import Acquirer
 from ersgallery_server.gallery.actor import IndexActor
 from ersgallery_server.gallery.contents import face_rows, template_rows
+from ersgallery_server.gallery.following import SettingsFollower
 from ersgallery_server.gallery.gallery import Gallery
 from ersgallery_server.gallery.models import Models
 from ersgallery_server.gallery.restarting import restored_state
@@ -68,6 +69,7 @@ class Galleries:
         self._capacity = capacity
         self._saver: SnapshotSaver | None = None
         self._galleries: dict[str, Gallery] = {}
+        self._follower = SettingsFollower(store, self._build)
         self._lock = threading.Lock()
 
     def load(self, progress: Progress = _silent) -> None:
@@ -145,7 +147,7 @@ class Galleries:
 
         done: Future[None] = Future()
         record = call.wait(
-            self._store.submit(work, lambda record: gallery.take_settings(record, self._build, done)),
+            self._store.submit(work, lambda record: self._follower.take(gallery, record, done)),
         )
         done.result()
         return record
@@ -170,6 +172,7 @@ class Galleries:
 
         save_until_s: as of time.monotonic(); the past saves none.
         """
+        self._follower.close()
         if self._saver is not None:
             self._saver.stop()
             self._saver.save_rest(save_until_s)

@@ -8,12 +8,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from ersgallery.v1 import gallery_pb2
+from ersgallery.v1.gallery_service_pb2 import UpdateGalleryRequest
 from ersgallery_server.store import Store, StoreUnavailable
+from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import Connection, event, text
 
 from tests.crash.databases import PostgresCluster
 from tests.support import stores
-from tests.support.requests import axis, create_gallery, enroll, found, identify, item
+from tests.support.requests import axis, create_gallery, create_profile, enroll, found, identify, item
 from tests.support.server import running_server, settings
 from tests.support.statuses import refused
 
@@ -95,6 +98,47 @@ def test_what_a_lost_commit_stored_becomes_searchable_by_itself(tmp_path: Path, 
         while found(identify(server, "g", axis(1))) != ["ann"]:
             assert time.monotonic() - begun_s < LONGEST_S
             time.sleep(0.05)
+
+
+@contextmanager
+def _gone_after_commit(store: Store) -> Iterator[None]:
+    """Let the database go away for all connections once the next COMMIT is done."""
+    engines, gone = store._engines, [False]
+
+    def refuse(*_: object) -> None:
+        if gone[0]:
+            raise psycopg.OperationalError("the network is down")
+
+    def go(_: Connection) -> None:
+        gone[0] = True
+
+    for engine in (engines.reading, engines.writing):
+        event.listen(engine, "do_connect", refuse)
+        event.listen(engine, "checkout", refuse)
+    event.listen(engines.writing, "commit", go)
+    yield
+    event.remove(engines.writing, "commit", go)
+    gone[0] = False
+
+
+def test_an_index_that_could_not_follow_a_database_does_so_when_it_is_back(
+    tmp_path: Path, cluster: PostgresCluster
+) -> None:
+    with running_server(settings(tmp_path, database_url=cluster.new_database())) as server:
+        create_gallery(server, "g")
+        enroll(server, "g", item("ann", axis(1)))
+        profile = create_profile(server, "other", ui_axis=1)
+        changed = gallery_pb2.Gallery(name="galleries/g", profile=profile)
+        request = UpdateGalleryRequest(gallery=changed, update_mask=FieldMask(paths=["profile"]))
+        with _gone_after_commit(server.service._store), refused() as refusal:
+            server.galleries.UpdateGallery(request)
+        assert refusal.reason == "INDEX_BEHIND"
+        begun_s = time.monotonic()
+        while identify(server, "g", axis(2)).applied.profile != profile:
+            assert time.monotonic() - begun_s < LONGEST_S
+            time.sleep(0.05)
+        enroll(server, "g", item("bob", axis(2)))
+        assert found(identify(server, "g", axis(2))) == ["bob"]
 
 
 def _current_id(connection: Connection) -> int:
