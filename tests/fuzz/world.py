@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,9 +62,12 @@ class World:
         self._log_read = 0
         (folder / "data").mkdir()
 
-        with Store.open(f"sqlite:///{folder / 'data' / 'gallery.db'}") as store:
-            owner = create_token(store, OWNER, max_calls_per_second=0.0)
-            guest = create_token(store, GUEST, (Scope.READ, Scope.IDENTIFY), (FULL,), max_calls_per_second=0.0)
+        url = os.environ.get("ERSGALLERY_DATABASE_URL") or f"sqlite:///{folder / 'data' / 'gallery.db'}"
+        with Store.open(url) as store:  # which may have been attacked before
+            owner = create_token(store, f"owner-{secrets.token_hex(4)}", max_calls_per_second=0.0)
+            guest = create_token(
+                store, f"guest-{secrets.token_hex(4)}", (Scope.READ, Scope.IDENTIFY), (FULL,), max_calls_per_second=0.0
+            )
         self.headers: dict[str, list[tuple[str, str]]] = {OWNER: list(bearer(owner)), GUEST: list(bearer(guest))}
         self._start()
 
