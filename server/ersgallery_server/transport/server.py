@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from ersgallery_server.config import Settings
@@ -21,8 +21,12 @@ MAX_METADATA_BYTES = 16 * 1024
 HANDSHAKE_MS = 20_000
 LONGEST_IDLE_MS = 30 * 60_000
 LONGEST_AGE_MS = 60 * 60_000
+MAX_WATCHES = 1024
+"""Health watches that are open at a time: anybody may begin one, and each takes memory until it ends."""
 
 NAMES = tuple(service.full_name for service in SERVICES)
+
+_NO_SERVICE = "no service"
 
 _HEALTH = ThreadPoolExecutor(2, thread_name_prefix="rpc-health")
 """One for the process: gRPC's health servicer keeps it on its class."""
@@ -105,6 +109,20 @@ class _Health(health.HealthServicer):
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - the method's name in the .proto
         """Return the status of a service."""
         return super().Check(request, context)
+
+    def Watch(self, request: Any, context: grpc.ServicerContext, send_response_callback: Any = None) -> Any:  # noqa: N802 - as above
+        """Tell the status of a service and each change of it.
+
+        All names that are no service's are watched as one: gRPC would keep each for ever, whoever sent it, and they can
+        be as long as a message.
+        """
+        kept: Any = self  # its attributes are not in the stubs
+        with kept._lock:  # noqa: SLF001 - our own, by inheritance
+            if sum(len(watches) for watches in kept._send_response_callbacks.values()) >= MAX_WATCHES:  # noqa: SLF001
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} health watches are open, the limit")
+            if request.service not in kept._server_status:  # noqa: SLF001
+                request = health_pb2.HealthCheckRequest(service=_NO_SERVICE)
+            return super().Watch(request, context, send_response_callback)
 
     def _on_close_callback(self, send_response_callback: Any, service: str) -> Callable[[], object]:
         """Forget a watch that has ended, on a thread of its own.

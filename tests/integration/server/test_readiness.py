@@ -146,3 +146,28 @@ def test_a_drain_stays_not_serving_whatever_the_store_does(tmp_path: Path) -> No
     until(lambda: not watching.is_alive())
     assert watching.told == [SERVING, NOT_SERVING]
     remote.channel.close()
+
+
+def test_watches_are_limited_and_no_name_that_a_stranger_sends_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ersgallery_server.transport.server.MAX_WATCHES", 3, raising=False)
+    with running_server(settings(tmp_path, require_tokens=True)) as server:
+        stub: Any = health_pb2_grpc.HealthStub(server.channel)
+        health: Any = server.service._server._health
+        kept = health._send_response_callbacks
+        before = len(kept)
+
+        def watch(name: str) -> Any:
+            answers = stub.Watch(health_pb2.HealthCheckRequest(service=name), timeout=60)
+            return answers, next(answers).status
+
+        open_watches = [watch(name * 100_000) for name in "abc"]
+        assert {status for _, status in open_watches} == {health_pb2.HealthCheckResponse.SERVICE_UNKNOWN}
+        assert len(kept) <= before + 1
+        with refused() as refusal:
+            watch("d")
+        assert (refusal.code, "3 health watches" in refusal.message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+        open_watches[0][0].cancel()
+        until(lambda: sum(map(len, kept.values())) < 3)
+        assert watch("")[1] == SERVING
