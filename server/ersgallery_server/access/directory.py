@@ -4,6 +4,7 @@ import datetime as dt
 import hmac
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 
 import structlog
 
@@ -43,6 +44,7 @@ class TokenDirectory:
         self._now = now
         self._used: set[str] = set()
         self._failing = False
+        self._noting: Future[None] | None = None
         self.looked: Callable[[], None] = _tell_nobody
         """Called after each look at the store, and where it does not answer: time alone ends tokens too."""
         self._stop = threading.Event()
@@ -70,14 +72,20 @@ class TokenDirectory:
         return record
 
     def refresh(self) -> None:
-        """Take over what changed in the store, and write down who came; raises StoreError."""
-        if used := self._used:
-            self._used = set()
-            self._store.submit(lambda transaction: transaction.note_token_uses(used)).result()
+        """Take over what changed in the store, and have it written down who came; raises StoreError.
+
+        No write is waited for: one that is long, or that fails, must not keep a token open that was revoked.
+        """
+        noted = self._noting is not None and self._noting.done()
         change = self._store.token_change()
-        if used or change != self._change:
+        if noted or change != self._change:
             self._tokens = {token.token_id: token for token in self._store.tokens()}
             self._change = change
+        if noted:
+            self._noting = None
+        if self._used and self._noting is None:
+            used, self._used = self._used, set()
+            self._noting = self._store.submit(lambda transaction: transaction.note_token_uses(used))
 
     def close(self) -> None:
         """Look no more; the store must still be open."""
@@ -88,9 +96,10 @@ class TokenDirectory:
         while not self._stop.wait(self._every_s):
             try:
                 self.refresh()
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - a thread that ends would never see a token revoked again
                 if not self._failing:
-                    log.warning("changes of tokens cannot be read; those that are known stay valid", error=str(error))
+                    why = str(error) if isinstance(error, StoreError) else type(error).__name__
+                    log.warning("changes of tokens cannot be followed; those that are known stay valid", error=why)
                 self._failing = True
             else:
                 self._failing = False

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import hmac
+import threading
+from contextlib import suppress
 from hmac import compare_digest
 from pathlib import Path
 
@@ -9,10 +11,11 @@ import pytest
 from ersgallery_server.access import TokenDirectory
 from ersgallery_server.access.tokens import digest_of, new_token
 from ersgallery_server.grants import Grant, Scope
-from ersgallery_server.store import Store, StoreUnavailable, TokenExists, TokenNotFound
+from ersgallery_server.store import Store, StoreOverloaded, StoreUnavailable, TokenExists, TokenNotFound
 
 from tests.support.stores import write
 from tests.support.tokens import create_token
+from tests.support.waiting import until
 
 HOUR = dt.timedelta(hours=1)
 SLOW_S = 1e6
@@ -113,6 +116,9 @@ def test_use_is_written_down_once_an_hour(store: Store) -> None:
         now[0] += pause
         directory.find(text)
         directory.refresh()
+        if directory._noting is not None:
+            directory._noting.result()
+            directory.refresh()
         used, idle = (token.last_use_time for token in store.tokens())
         assert idle is None
         assert used is not None
@@ -136,6 +142,57 @@ def test_known_tokens_stay_valid_while_the_store_is_away(store: Store, monkeypat
     revoke(store, "door")
     directory.refresh()
     assert directory.find(text) is None
+    directory.close()
+
+
+def test_revoking_takes_effect_while_nothing_can_be_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = create_token(store, "door")
+    directory = TokenDirectory(store, every_s=SLOW_S)
+    assert directory.find(text) is not None, "its use is to be written down"
+    revoke(store, "door")
+
+    def overloaded(*_: object) -> object:
+        raise StoreOverloaded(1)
+
+    monkeypatch.setattr(store, "submit", overloaded)
+    with suppress(StoreOverloaded):
+        directory.refresh()
+    assert directory.find(text) is None
+    directory.close()
+
+
+def test_a_look_waits_for_no_write(store: Store) -> None:
+    text = create_token(store, "door")
+    directory = TokenDirectory(store, every_s=SLOW_S)
+    assert directory.find(text) is not None, "its use is to be written down"
+    revoke(store, "door")
+    free = threading.Event()
+    held = store.submit(lambda _: free.wait(60))
+    looking = threading.Thread(target=directory.refresh)
+    looking.start()
+    looking.join(10)
+    found = directory.find(text)
+    free.set()
+    held.result()
+    looking.join()
+    assert found is None
+    directory.close()
+
+
+def test_a_look_that_fails_in_whatever_way_is_not_the_last(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = create_token(store, "door")
+    directory = TokenDirectory(store, every_s=0.01)
+    failed = threading.Event()
+
+    def broken() -> int:
+        failed.set()
+        raise ValueError("a scope that this version does not know")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "token_change", broken)
+        assert failed.wait(60)
+    revoke(store, "door")
+    until(lambda: directory.find(text) is None)
     directory.close()
 
 
