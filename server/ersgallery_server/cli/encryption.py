@@ -65,14 +65,16 @@ def rotate(to_plain: bool, data_dir: Path, database_url: str | None, encryption_
         raise click.UsageError("no key: see --encryption-key-file")
     with offline_store(data_dir, database_url, keys.without_sealing() if to_plain else keys) as store:
         note_command(data_dir, "encryption rotate", "plain" if to_plain else keys.current.key_id)
+        broken_off = not store.is_finished()
         total = sum(sum(store.count_by_key(kind).values()) for kind in SEALED)
         with click.progressbar(length=total, label="rows") as bar:
             changed = reseal_all(store.submit, bar.update)
         for snapshot in (data_dir / "snapshots").glob("*"):
             snapshot.unlink()
-        if changed:
+        if changed or broken_off:
             click.echo("writing the database's files anew")
             store.compact()
+        store.submit(lambda transaction: transaction.finish_rotation()).result()
     click.echo(
         f"{changed} rows changed; {'nothing is encrypted' if to_plain else f'all are under {keys.current.key_id}'}"
     )

@@ -51,6 +51,15 @@ class RotationReads(Reads):
         with self._read() as connection:
             return all(connection.execute(select(SEALING_KEYS.c.is_complete)).scalars())
 
+    def is_finished(self) -> bool:
+        """Tell whether the last rotation was to the first key, or to none where there is none, and came to its end."""
+        with self._read() as connection:
+            current = keys_of(connection).current
+            found = [
+                tuple(row) for row in connection.execute(select(SEALING_KEYS.c.key_id, SEALING_KEYS.c.is_complete))
+            ]
+        return found == ([] if current is None else [(current.key_id, True)])
+
     def count_by_key(self, kind: Sealed) -> Mapping[str, int]:
         """Return how many contents are sealed under each key, PLAIN for none."""
         prefix = case((_begins(kind, MAGIC), _start(kind, PREFIX_BYTES)), else_=literal(b"", LargeBinary()))
@@ -96,7 +105,10 @@ class RotationWrites(Writes):
 
 
 def reseal_all(submit: Callable[..., Any], progress: Callable[[int], None]) -> int:
-    """Seal everything under the first key of a store by its `submit`; tell of each chunk, and return how many rows."""
+    """Seal everything under the first key of a store by its `submit`; tell of each chunk, and return how many rows.
+
+    The rotation is finished when that is said (`finish_rotation`): what was there before is in the files until then.
+    """
     changed = 0
     for kind in SEALED:
         after: int | None = 0
@@ -104,7 +116,6 @@ def reseal_all(submit: Callable[..., Any], progress: Callable[[int], None]) -> i
             after, rows = submit(lambda transaction, k=kind, a=after: transaction.reseal(k, a)).result()
             changed += rows
             progress(rows)
-    submit(lambda transaction: transaction.finish_rotation()).result()
     return changed
 
 

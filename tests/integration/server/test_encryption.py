@@ -18,7 +18,7 @@ from ersgallery_server.cli import main
 from ersgallery_server.keys import MAGIC, NO_KEYS, Key, KeyMissing, KeyRing, KeyWrong
 from ersgallery_server.service import StartError
 from ersgallery_server.snapshots import RowFile
-from ersgallery_server.store import Store
+from ersgallery_server.store import Store, StoreUnavailable
 from ersgallery_server.values import NewFace
 from structlog.testing import capture_logs
 
@@ -207,6 +207,26 @@ def sealed_rows(database: Path) -> int:
     with closing(sqlite3.connect(database)) as connection:
         counted = connection.execute("SELECT count(*) FROM faces WHERE substr(embedding, 1, 4) = ?", [MAGIC])
         return int(counted.fetchone()[0])
+
+
+@pytest.mark.parametrize("option", [(), ("--to-plain",)])
+def test_a_rotation_that_was_broken_off_before_its_end_writes_the_files_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
+) -> None:
+    with running_server(settings(tmp_path, encryption_keys=KeyRing([OLD] if option else []))) as server:
+        create_gallery(server, "people", gamma_gallery=0.0)
+        enroll(server, "people", *(item(f"s{i}", row) for i, row in enumerate(ROWS)))
+    path = key_file(tmp_path, OLD)
+
+    def killed(_store: Store) -> None:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as during:
+        during.setattr(Store, "compact", killed)
+        assert run(tmp_path, "encryption", "rotate", *option, keys=path).exit_code == 1
+    again = run(tmp_path, "encryption", "rotate", *option, keys=path)
+    assert (again.exit_code, "writing the database's files anew" in again.output) == (0, True), again.output
+    assert "anew" not in run(tmp_path, "encryption", "rotate", *option, keys=path).output
 
 
 def test_a_key_is_made_and_printed_once() -> None:

@@ -127,7 +127,9 @@ def rotated(url: str, keys: KeyRing) -> int:
         changed = reseal_all(store.submit, told.append)
         assert sum(told) == changed
         store.compact()
+        write(store, lambda t: t.finish_rotation())
         assert store.is_rotated()
+        assert store.is_finished()
         return changed
 
 
