@@ -136,11 +136,16 @@ def _around_stream(name: str, behavior: Behavior, required: Required, end: End) 
         required()
         call = replace(call, notes={})
         under_way: deque[Mapping[str, Any]] = deque()
+        ending = threading.Lock()
+        has_ended = False
 
         def noted() -> Iterator[Any]:
             for request in requests:
                 required()
-                under_way.append(request_entry(request.batch))
+                with ending:
+                    if has_ended:  # who reads ahead on another thread may still ask, and nothing would be written of it
+                        return
+                    under_way.append(request_entry(request.batch))
                 yield request
 
         try:
@@ -152,6 +157,8 @@ def _around_stream(name: str, behavior: Behavior, required: Required, end: End) 
             end(_who(name, call), under_way.popleft() if under_way else {"resource": ""}, outcome)
             raise
         finally:
+            with ending:
+                has_ended = True
             for request in under_way:  # nobody heard what became of them
                 end(_who(name, call), request, {"outcome": "CANCELLED"})
 
