@@ -148,9 +148,13 @@ def list_tokens(data_dir: Path, database_url: str | None, *, show_all: bool, as_
 def revoke_token(name: str, data_dir: Path, database_url: str | None) -> None:
     """Let the token NAME open nothing any more, also in a running server, where its streams end."""
     from ersgallery_server.audit.commands import note_command
+    from ersgallery_server.errors import AuditUnavailable
 
     with _store(data_dir, database_url) as store:
-        note_command(data_dir, "token revoke", name)
+        try:
+            note_command(data_dir, "token revoke", name)
+        except (AuditUnavailable, OSError) as error:  # a full disk must not keep a stolen token open
+            click.echo(f"warning: this is not written down in the audit log: {error}", err=True)
         store.submit(lambda transaction: transaction.revoke_token(name)).result()
     click.echo(f"token {name} is revoked")
 

@@ -12,9 +12,12 @@ import pytest
 from click.testing import CliRunner
 from ersgallery_client import GalleryClient, errors
 from ersgallery_client.cli.app import app
+from ersgallery_server.access import TokenDirectory
 from ersgallery_server.cli import main
+from ersgallery_server.store import Store
 
 from tests.support.server_process import free_port, kill, serve
+from tests.support.tokens import create_token
 
 Command = Callable[..., Any]
 
@@ -137,3 +140,18 @@ def test_a_server_for_all_the_world_is_refused_with_advice(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "--allow-insecure" in done.stderr
     assert not (tmp_path / "gallery.db").exists()
+
+
+def test_revoking_needs_no_audit_log_as_making_does(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path}/gallery.db") as store:
+        text = create_token(store, "door")
+    (tmp_path / "audit-commands.log").mkdir()
+    made = CliRunner().invoke(main, ["token", "create", "--data-dir", str(tmp_path), "gate", "--scope", "all"])
+    assert made.exit_code == 1
+    revoked = CliRunner().invoke(main, ["token", "revoke", "--data-dir", str(tmp_path), "door"])
+    assert (revoked.exit_code, "not written down" in revoked.stderr) == (0, True), revoked.output
+    with Store.open(f"sqlite:///{tmp_path}/gallery.db") as store:
+        directory = TokenDirectory(store)
+        assert directory.find(text) is None
+        assert [token.name for token in store.tokens()] == ["door"]
+        directory.close()
