@@ -104,6 +104,8 @@ def remove_subject(state: GalleryState, subject_key: int, face_ids: NDArray[np.i
 
 def change_settings(state: GalleryState, record: GalleryRecord) -> GalleryState:
     """Take new settings of the same profile and enhancement; they hold for the next search."""
+    if record.revision <= state.record.revision:  # a rebuild has read them already, or later ones
+        return state
     changed = replace(state, record=record)
     state.index.set_gate(changed.policy.gamma_gallery)
     state.index.set_kind(record.settings.index_kind)
