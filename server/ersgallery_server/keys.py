@@ -65,6 +65,7 @@ class SealBroken(KeyProblem):
         super().__init__(
             f"{what} does not open with the key {key_id!r}: it was changed or moved, or the key is another"
         )
+        self.key_id = key_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,14 @@ def open_faces(
     face_ids: Iterable[int],
     stored: Sequence[bytes],
 ) -> list[bytes]:
-    """Return what was sealed of faces; raises KeyMissing and SealBroken."""
-    return keys_of(connection).open(purpose, _contexts(gallery_keys, subject_keys, face_ids), stored)
+    """Return what was sealed of faces; raises KeyMissing, and SealBroken that names the face."""
+    ring, contexts = keys_of(connection), list(_contexts(gallery_keys, subject_keys, face_ids))
+    try:
+        return ring.open(purpose, contexts, stored)
+    except SealBroken:
+        for context, content in zip(contexts, stored, strict=True):
+            _open_one(ring, purpose, context, content)
+        raise
 
 
 def require_keys(connection: Connection) -> None:
@@ -90,6 +96,14 @@ class SealingWrites(Writes):
 def _key_row(key: Key) -> dict[str, object]:
     (check,) = KeyRing([key]).seal(_CHECK, [key.key_id.encode()], [b"ersgallery"])
     return {"key_id": key.key_id, "sealed_check": check}
+
+
+def _open_one(ring: KeyRing, purpose: str, context: bytes, content: bytes) -> None:
+    try:
+        ring.open(purpose, [context], [content])
+    except SealBroken as broken:
+        gallery_key, _, face_id = _CONTEXT.unpack(context)
+        raise SealBroken(broken.key_id, f"the {purpose} of face {face_id} of gallery {gallery_key}") from None
 
 
 def _contexts(galleries: Iterable[int], subjects: Iterable[int], faces: Iterable[int]) -> Iterator[bytes]:
