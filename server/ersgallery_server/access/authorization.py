@@ -45,7 +45,7 @@ class Authorization:
 
     def _permits(self, rule: Rule, request: Any, call: Call) -> bool:
         grant = call.grant
-        if rule.scope not in grant.scopes:
+        if rule.scope not in grant.scopes or not rule.besides(request) <= grant.scopes:
             return False
         if grant.galleries is None:
             return True

@@ -34,11 +34,13 @@ class Rule:
     """What a method needs.
 
     where: the id of the gallery that a request is about, or what else. faces: that count against the caller's rate.
+    besides: further scopes that what a request holds needs.
     """
 
     scope: Scope
     where: Where
     faces: Callable[[Any], int] = lambda _request: 1
+    besides: Callable[[Any], frozenset[Scope]] = lambda _request: frozenset()
 
 
 def _named(path: str) -> Where:
@@ -90,6 +92,11 @@ def _verified(request: Any) -> int:
     return _members(request.probe) + (_members(request.reference_probe) if two else 0)
 
 
+def _magnet_probes(request: Any) -> frozenset[Scope]:
+    """Return what probes need: which face wins them says who is on them."""
+    return frozenset({Scope.IDENTIFY} if request.HasField("probes") else ())
+
+
 _READ, _IDENTIFY, _ENROLL, _ADMIN = (partial(Rule, scope) for scope in Scope)
 
 RULES: Mapping[str, Rule] = {
@@ -133,7 +140,9 @@ RULES: Mapping[str, Rule] = {
     "ersgallery.v1.CalibrationService.WaitOperation": _ADMIN(_operation),
     "ersgallery.v1.CalibrationService.CancelOperation": _ADMIN(_operation),
     "ersgallery.v1.CalibrationService.DeleteOperation": _ADMIN(_operation),
-    "ersgallery.v1.HygieneService.FindMagnets": _ADMIN(_named("gallery")),
+    "ersgallery.v1.HygieneService.FindMagnets": _ADMIN(
+        _named("gallery"), lambda request: min(int(request.probes.rows), MOST_FACES), _magnet_probes
+    ),
     "ersgallery.v1.HygieneService.FindDuplicateSubjects": _ADMIN(_named("gallery")),
     "ersgallery.v1.HygieneService.FindLowErsSubjects": _READ(_named("gallery")),
 }

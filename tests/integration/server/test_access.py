@@ -12,6 +12,7 @@ import grpc
 import pytest
 from ersgallery.v1 import calibration_service_pb2 as calibration
 from ersgallery.v1 import gallery_service_pb2 as galleries
+from ersgallery.v1 import hygiene_service_pb2 as hygiene
 from ersgallery.v1 import identification_service_pb2 as pb
 from ersgallery.v1 import recognizability_service_pb2 as recognizability
 from ersgallery_server.access.rules import RULES
@@ -63,6 +64,16 @@ def tokens(guarded: RunningServer) -> dict[str, str]:
 
 def reason(server: RunningServer, name: str, request: Any, token: str | None) -> str:
     return read(ask(server, METHODS[name], request, token)).reason
+
+
+def test_who_administers_learns_from_no_probe_who_is_on_it(guarded: RunningServer, tokens: dict[str, str]) -> None:
+    both = issue(guarded, "both", Scope.ADMIN, Scope.IDENTIFY)
+    own = hygiene.FindMagnetsRequest(gallery="galleries/mine")
+    foreign = hygiene.FindMagnetsRequest(gallery="galleries/mine", probes=matrix([axis(1)]))
+    name = "HygieneService/FindMagnets"
+    assert reason(guarded, name, foreign, tokens["ADMIN"]) == "PERMISSION_DENIED"
+    assert reason(guarded, name, own, tokens["ADMIN"]) == ""
+    assert reason(guarded, name, foreign, both) == ""
 
 
 @pytest.mark.parametrize("name", METHODS)

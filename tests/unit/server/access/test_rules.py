@@ -94,3 +94,10 @@ def test_faces_count_and_not_only_calls() -> None:
     assert faces("IdentificationService/BatchIdentify", boastful) == MOST_FACES
     assert faces("IdentificationService/StreamIdentify", stream) == 3
     assert faces("EnrollmentService/EnrollFaces", enrolments) == 5
+
+
+def test_probes_that_magnets_are_to_win_count_as_faces() -> None:
+    method = METHODS["HygieneService/FindMagnets"]
+    request = new_request(method)
+    request.probes.rows = 9
+    assert RULES[method.full_name].faces(request) == 9
