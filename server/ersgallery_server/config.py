@@ -51,11 +51,13 @@ class Settings:
     inference_threads: int = 0
     unary_threads: int = 64
     max_waiting_calls: int = 1024
+    max_wait_s: float = 1.0
     max_streams: int = 16
+    stream_idle_s: float = 60.0
     max_connections: int = 1024
     max_message_bytes: int = 64 * MIB
     max_waiting_searches: int = 1024
-    max_waiting_images: int = 256
+    max_waiting_images: int = 32
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     drain_timeout_s: float = 30.0
     lease_s: float = 15.0

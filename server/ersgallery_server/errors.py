@@ -9,7 +9,7 @@
      +- ProfileModelMismatch   a profile of another model than the gallery's
      +- ModelNotInstalled      an image came and its model is not here
      +- NotAcquired            one photograph of a list or template gives no face
-     +- Overloaded             a queue is full
+     +- Overloaded             a queue is full, or so slow that the work would be late
      +- TooManyStreams         as many streams are open as may be
      +- Unauthenticated        no token, or none that is valid
      +- PermissionDenied       the token does not permit the call
@@ -29,6 +29,8 @@
 """
 
 from dataclasses import dataclass
+
+_SHORTEST_RETRY_S, _LONGEST_RETRY_S = 0.1, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,18 @@ class NotAcquired(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """A queue is full."""
+    """A queue is full, or so slow that the work would be late."""
 
     def __init__(self, queue: str, limit: int, retry_after_s: float = 0.5) -> None:
         super().__init__(f"the queue of {queue} is full ({limit} waiting); try again later")
         self.retry_after_s = retry_after_s
+
+    @classmethod
+    def too_slow(cls, what: str, wait_s: float, limit_s: float) -> "Overloaded":
+        """Return the error of what would wait longer than it may; the caller is told when that should be over."""
+        error = cls(what, 0, retry_after_s=min(_LONGEST_RETRY_S, max(_SHORTEST_RETRY_S, wait_s - limit_s / 2)))
+        error.args = (f"{what} would wait {wait_s:.2g} s, and may wait {max(0.0, limit_s):.2g} s; try again later",)
+        return error
 
 
 class TooManyStreams(ServiceError):

@@ -47,6 +47,11 @@ class WorkQueue(Generic[J]):
         """Return how many jobs wait."""
         return len(self._jobs)
 
+    def weighed(self, weight: Callable[[J], int]) -> int:
+        """Return the weight of all that waits."""
+        with self._changed:
+            return sum(map(weight, self._jobs))
+
     @property
     def idle(self) -> bool:
         """Tell whether nothing waits."""

@@ -107,14 +107,28 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
 @click.option(
     "--max-waiting-calls", default=1024, type=click.IntRange(1, 1_000_000), help="Calls that wait for one of them."
 )
+@click.option(
+    "--max-wait-s",
+    default=1.0,
+    type=click.FloatRange(0.01, 3600),
+    callback=_require_number,
+    help="Refuse calls at once that would wait longer than this for one of them, by what calls took of late.",
+)
 @click.option("--max-streams", default=16, type=click.IntRange(1, 1024), help="Streams open at a time.")
+@click.option(
+    "--stream-idle-s",
+    default=60.0,
+    type=click.FloatRange(0.1, 1_000_000),
+    callback=_require_number,
+    help="Where further streams are refused, end those whose callers have neither sent nor read for so long.",
+)
 @click.option("--max-connections", default=1024, type=click.IntRange(1, 1_000_000), help="Connections open at a time.")
 @click.option("--max-message-mib", default=64, type=click.IntRange(1, 1024), help="Largest message, both ways.")
 @click.option(
     "--max-waiting-searches", default=1024, type=click.IntRange(1, 1_000_000), help="Queue of each gallery, in calls."
 )
 @click.option(
-    "--max-waiting-images", default=256, type=click.IntRange(1, 1_000_000), help="Queue of each model, in calls."
+    "--max-waiting-images", default=32, type=click.IntRange(1, 1_000_000), help="Queue of each model, in calls."
 )
 @click.option("--max-image-mib", default=20, type=click.IntRange(1, 1024), help="Largest photograph as a file.")
 @click.option("--max-image-megapixels", default=50, type=click.IntRange(1, 1000), help="Largest photograph decoded.")

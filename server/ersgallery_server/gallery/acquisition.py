@@ -93,7 +93,7 @@ class Acquirer:
     def _embed(self, images: tuple[bytes, ...], several: SeveralFaces, call: Call) -> list[Acquisition]:
         if not images:
             return []
-        return call.wait(self._models.worker(self._model).acquire(images, several, call.trace))
+        return call.wait(self._models.worker(self._model).acquire(images, several, call.trace, call.deadline_s))
 
     def _from_embedding(self, source: EmbeddingInput) -> Acquired:
         if source.model and source.model != self._model:

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ersgallery_server.call import Trace
+from ersgallery_server.errors import Overloaded
 from ersgallery_server.faces import AcquiredFace, AcquisitionFailure, FacePipeline
 from ersgallery_server.tallies import SIZES, Spread, Tally
 from ersgallery_server.values import SeveralFaces
 from ersgallery_server.work_queue import WorkQueue
 
 MAX_BATCH_IMAGES = 64
+_WEIGHT = 1 / 4
+"""Of the latest batch in the mean time of a photograph."""
 
 Acquisition = AcquiredFace | AcquisitionFailure
 FACE = "FACE"
@@ -60,16 +63,36 @@ class InferenceWorker:
         self._pipeline = pipeline
         self._queue: WorkQueue[ImageJob] = WorkQueue(f"photographs for model {model}", max_waiting)
         self.figures = InferenceFigures(self._queue)
+        self._image_s = 0.0
+        self._under_way = 0
         self._thread = threading.Thread(target=self._run, name=f"model-{model}", daemon=True)
         self._thread.start()
 
     def acquire(
-        self, images: tuple[bytes, ...], several: SeveralFaces, trace: Trace | None = None
+        self,
+        images: tuple[bytes, ...],
+        several: SeveralFaces,
+        trace: Trace | None = None,
+        deadline_s: float | None = None,
     ) -> Future[list[Acquisition]]:
-        """Queue photographs; the answer has one entry per photograph. Raises Overloaded at the limit."""
+        """Queue photographs; the answer has one entry per photograph.
+
+        Raises Overloaded at the limit, and where the deadline would pass before they are embedded: to embed them late
+        would take the model's time from those that can still be in time, and make them late too.
+        """
         job = ImageJob(images, several, trace=trace)
+        if deadline_s is not None:
+            self._require_time(deadline_s, len(images))
         self._queue.offer(job)
         return job.answer
+
+    def _require_time(self, deadline_s: float, images: int) -> None:
+        ahead = self._queue.weighed(_count) + self._under_way
+        remaining_s = deadline_s - time.monotonic()
+        # Where nothing is ahead they are begun at once, which is also how a pace that was wrong is corrected.
+        if ahead and (ahead + images) * self._image_s > remaining_s:
+            self._queue.refused += 1
+            raise Overloaded.too_slow("photographs", (ahead + images) * self._image_s, remaining_s)
 
     def close(self) -> None:
         """Embed what waits, then stop."""
@@ -77,7 +100,7 @@ class InferenceWorker:
         self._thread.join()
 
     def _run(self) -> None:
-        while jobs := self._queue.take(lambda job: len(job.images), MAX_BATCH_IMAGES, _same_policy):
+        while jobs := self._queue.take(_count, MAX_BATCH_IMAGES, _same_policy):
             self._embed([job for job in jobs if self._begin(job)])
 
     def _begin(self, job: ImageJob) -> bool:
@@ -93,14 +116,19 @@ class InferenceWorker:
     def _embed(self, jobs: Sequence[ImageJob]) -> None:
         if not jobs:
             return
+        images = [image for job in jobs for image in job.images]
         begun_s = time.monotonic()
+        self._under_way = len(images)
         try:
-            faces = self._pipeline.acquire([image for job in jobs for image in job.images], jobs[0].several)
+            faces = self._pipeline.acquire(images, jobs[0].several)
         except Exception as error:  # noqa: BLE001 - the waiting callers get it, the worker lives on
             self._failed(jobs, error)
             return
+        finally:
+            self._under_way = 0
         ended_s = time.monotonic()
         self.figures.embedded(faces, ended_s - begun_s)
+        self._image_s += ((ended_s - begun_s) / len(images) - self._image_s) * (_WEIGHT if self._image_s else 1.0)
         start = 0
         for job in jobs:
             if job.trace is not None:
@@ -115,6 +143,10 @@ class InferenceWorker:
             return
         for job in jobs:
             self._embed([job])
+
+
+def _count(job: ImageJob) -> int:
+    return len(job.images)
 
 
 def _same_policy(job: ImageJob, other: ImageJob) -> bool:

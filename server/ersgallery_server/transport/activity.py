@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 from ersgallery_server.errors import ShuttingDown
 from ersgallery_server.tallies import Spread, Tally
 
+_WEIGHT = 1 / 32
+"""Of the latest call in the mean time that calls hold a thread: it follows a change within a turn of the threads."""
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -16,7 +19,11 @@ T = TypeVar("T")
 class Activity:
     """Counts calls from their acceptance to their end, less the streams that wait for their callers."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
+        """threads: how many serve calls and streams."""
+        self._threads = threads
+        self._serving_s = 0.0
+        self._streams: set[OpenStream] = set()
         self._under_way = 0
         self._waiting = 0
         self._open_streams = 0
@@ -31,6 +38,26 @@ class Activity:
     def open_streams(self) -> int:
         """Return how many streams are open."""
         return self._open_streams
+
+    @property
+    def streams(self) -> "list[OpenStream]":
+        """Return the streams that are open."""
+        with self._changed:
+            return list(self._streams)
+
+    @property
+    def expected_wait_s(self) -> float:
+        """Return how long a call that came now would wait for a thread.
+
+        By Little's law: where all threads are busy, so many calls end each second as there are threads, divided by the
+        mean time that a call holds one.
+        """
+        return self._waiting * self._serving_s / max(1, self._threads - self._open_streams)
+
+    def served(self, seconds: float) -> None:
+        """Count a unary call that held a thread for so long."""
+        with self._changed:
+            self._serving_s += (seconds - self._serving_s) * (_WEIGHT if self._serving_s else 1.0)
 
     @property
     def under_way(self) -> int:
@@ -59,13 +86,15 @@ class Activity:
             self._under_way -= 1
             self._changed.notify_all()
 
-    def open_stream(self) -> "OpenStream":
-        """Count a call as a stream from now on; it must be closed before the call ends."""
+    def open_stream(self, end: Callable[[], object] = lambda: None) -> "OpenStream":
+        """Count a call as a stream from now on; it must be closed before the call ends. end: breaks it off."""
         with self._changed:
             self._under_way -= 1
             self._open_streams += 1
             self._changed.notify_all()
-        return OpenStream(self)
+            stream = OpenStream(self, end)
+            self._streams.add(stream)
+        return stream
 
     def came(self) -> None:
         """Count a request of a stream. Raises ShuttingDown after `drain`."""
@@ -93,9 +122,10 @@ class Activity:
         """Say that requests of a stream have been answered, or will not be."""
         self._add(-requests)
 
-    def closed(self) -> None:
+    def closed(self, stream: "OpenStream") -> None:
         """Count a stream as a call again, which is about to end."""
         with self._changed:
+            self._streams.discard(stream)
             self._under_way += 1
             self._open_streams -= 1
 
@@ -103,11 +133,18 @@ class Activity:
 class OpenStream:
     """A stream, which is under way as long as a request that came has no answer, and idle otherwise."""
 
-    def __init__(self, activity: Activity) -> None:
+    def __init__(self, activity: Activity, end: Callable[[], object]) -> None:
+        self.end = end
         self._activity = activity
         self._unanswered = 0
         self._closed = False
         self._lock = threading.Lock()
+        self._caller_since_s: float | None = time.monotonic()
+
+    def idle_s(self, now_s: float) -> float:
+        """Return for how long it has been waiting for its caller: to send a request, or to read an answer."""
+        since_s = self._caller_since_s
+        return 0.0 if since_s is None else now_s - since_s
 
     def each(self, requests: Iterable[R]) -> Iterator[R]:
         """Yield the requests, on any one thread, until the stream is closed; raises ShuttingDown after `drain`."""
@@ -117,12 +154,19 @@ class OpenStream:
                     return
                 self._activity.came()
                 self._unanswered += 1
+                if self._unanswered == 1:
+                    self._caller_since_s = None
             yield request
+
+    def sending(self) -> None:
+        """Say that an answer is ready, which the caller may be slow to read."""
+        self._caller_since_s = time.monotonic()
 
     def answered(self) -> None:
         """Say that the answer to the first request without one has been sent."""
         with self._lock:
             self._unanswered -= 1
+            self._caller_since_s = None if self._unanswered else time.monotonic()
         self._activity.answered()
 
     def close(self) -> None:
@@ -130,7 +174,7 @@ class OpenStream:
         with self._lock:
             self._closed = True
             self._activity.answered(self._unanswered)
-        self._activity.closed()
+        self._activity.closed(self)
 
 
 class CallPool(ThreadPoolExecutor):

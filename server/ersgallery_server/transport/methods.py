@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -26,6 +26,7 @@ from ersgallery_server.call import Behavior, Call, Cancellation
 from ersgallery_server.errors import BatchTooLarge, InvalidRequest, NotReady, Overloaded, TooManyStreams
 from ersgallery_server.status import classify, to_status
 from ersgallery_server.transport.activity import Activity
+from ersgallery_server.transport.patience import Patience
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     file.DESCRIPTOR.services_by_name[name]
@@ -43,6 +44,22 @@ LONGEST_DEADLINE_S = 86_400.0
 """gRPC tells a call without a deadline as one in some hundred years, which no lock can wait for."""
 
 _REFUSALS = ThreadPoolExecutor(1, thread_name_prefix="rpc-refusal")
+
+
+class _AtOnce(ThreadPoolExecutor):
+    """Serves calls on gRPC's own thread, which is the cheapest way: for what neither waits nor writes anything.
+
+    gRPC takes no other kind of executor; this one has no threads.
+    """
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Serve a call now; gRPC's work raises nothing."""
+        done: Future[Any] = Future()
+        done.set_result(work(*args, **kwargs))
+        return done
+
+
+_AT_ONCE = _AtOnce(1)
 
 
 class Layer(Protocol):
@@ -71,7 +88,8 @@ class MethodTable(grpc.GenericRpcHandler):
     """The methods of all services, each found by its name among the handlers.
 
     A stream holds a thread as long as it is open, so no more than `max_streams` are, and the other threads stay free
-    for unary calls. Calls that wait for a thread beyond `max_waiting` are refused. The first of the layers is the
+    for unary calls. Calls that wait for a thread beyond `max_waiting`, or would wait for longer than `max_wait_s`, are
+    refused. The first of the layers is the
     outermost; calls that are not admitted, which are to cost nothing, reach none of them. Raises AttributeError when no
     handler has a method.
     """
@@ -81,21 +99,25 @@ class MethodTable(grpc.GenericRpcHandler):
         handlers: Sequence[object],
         activity: Activity,
         layers: Sequence[Layer],
+        patience: Patience,
         *,
         max_streams: int,
         max_waiting: int,
+        max_wait_s: float,
         max_message_bytes: int,
         admission: Admission,
     ) -> None:
         self._activity = activity
+        self._patience = patience
         self._admission = admission
         self._max_streams = max_streams
         self._max_waiting = max_waiting
+        self._max_wait_s = max_wait_s
         self._max_message_bytes = max_message_bytes
         self._streams = threading.BoundedSemaphore(max_streams)
         self._ready = False
         self._not_ready = self._refusal(NotReady)
-        self._full = self._refusal(lambda: Overloaded("calls", max_waiting))
+        self._full = self._refusal(self._overloaded)
         self._methods = {
             f"/{service.full_name}/{method.name}": self._bind(method, _layered(layers, method, _find(handlers, method)))
             for service in SERVICES
@@ -115,9 +137,11 @@ class MethodTable(grpc.GenericRpcHandler):
             self._admission.admit(details.invocation_metadata or ())
         except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
             return self._not_admitted(details.method, error)
-        if self._ready and self._activity.waiting < self._max_waiting:
-            return method
-        return self._full if self._ready else self._not_ready
+        if not self._ready:
+            return self._not_ready
+        activity = self._activity
+        full = activity.waiting >= self._max_waiting or activity.expected_wait_s > self._max_wait_s
+        return self._full if full else method
 
     def ready(self) -> None:
         """Serve calls from now on; until then they are refused."""
@@ -128,10 +152,12 @@ class MethodTable(grpc.GenericRpcHandler):
 
         def serve(requests: Iterable[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             if not self._streams.acquire(blocking=False):
+                self._patience.want_stream()
                 self._refuse(context, TooManyStreams(self._max_streams))
-            stream = self._activity.open_stream()
+            stream = self._activity.open_stream(context.cancel)
             try:
                 for response in behavior(stream.each(requests), _call(context)):
+                    stream.sending()
                     yield response
                     stream.answered()
             except grpc.RpcError:  # gRPC's own word for a caller that went away
@@ -144,8 +170,14 @@ class MethodTable(grpc.GenericRpcHandler):
 
         return serve
 
+    def _overloaded(self) -> Overloaded:
+        wait_s = self._activity.expected_wait_s
+        if wait_s <= self._max_wait_s:
+            return Overloaded("calls", self._max_waiting)
+        return Overloaded.too_slow("calls", wait_s, self._max_wait_s)
+
     def _refusal(self, error: Callable[[], Exception]) -> "grpc.RpcMethodHandler[Any, Any]":
-        refusal = _Refusal(lambda context: self._refuse(context, error()))
+        refusal = _RefusalAtOnce(lambda context: self._refuse(context, error()))
         return grpc.stream_stream_rpc_method_handler(refusal)
 
     def _not_admitted(self, method: str, error: Exception) -> "grpc.RpcMethodHandler[Any, Any]":
@@ -163,16 +195,24 @@ class MethodTable(grpc.GenericRpcHandler):
         decode = _decoder(method)
         if method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._stream(behavior, decode))
-        return grpc.unary_unary_rpc_method_handler(self._unary(behavior, decode))
+        # For the caller the same as unary_unary; here the call is known before its message has come.
+        return grpc.stream_unary_rpc_method_handler(self._unary(behavior, decode))
 
     def _unary(
         self, behavior: Behavior, decode: Callable[[bytes], Message]
-    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def serve(request: bytes, context: grpc.ServicerContext) -> bytes:
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+        def serve(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            begun_s = time.monotonic()
             try:
+                with self._patience.receiving(context.cancel):
+                    request = _only(requests)
                 return self._encode(behavior(decode(request), _call(context)))
+            except grpc.RpcError:  # as below
+                raise
             except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
                 _abort(context, error)
+            finally:
+                self._activity.served(time.monotonic() - begun_s)
 
         return serve
 
@@ -197,7 +237,7 @@ class MethodTable(grpc.GenericRpcHandler):
 
 
 class _Refusal:
-    """Answers on a thread of its own: all others are busy, what they work with is not there, or who calls may not."""
+    """Answers on a thread of its own who may not call."""
 
     experimental_thread_pool = _REFUSALS
 
@@ -208,12 +248,25 @@ class _Refusal:
         self._refuse(context)
 
 
+class _RefusalAtOnce(_Refusal):
+    """Answers who may call while all threads are busy, or what they work with is not there."""
+
+    experimental_thread_pool = _AT_ONCE
+
+
 def _find(handlers: Sequence[object], method: MethodDescriptor) -> Behavior:
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower()
     for handler in handlers:
         if behavior := getattr(handler, name, None):
             return behavior  # type: ignore[no-any-return]  # a bound method of a handler
     raise AttributeError(f"no handler has the method {name}")
+
+
+def _only(requests: Iterator[bytes]) -> bytes:
+    request = next(requests, None)
+    if request is None:
+        raise InvalidRequest.field("request", "must be exactly one message")
+    return request
 
 
 def _decoder(method: MethodDescriptor) -> Callable[[bytes], Message]:

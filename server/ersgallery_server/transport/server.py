@@ -12,6 +12,7 @@ from ersgallery_server.config import Settings
 from ersgallery_server.transport.activity import Activity, CallPool
 from ersgallery_server.transport.certificates import Certificates
 from ersgallery_server.transport.methods import SERVICES, Admission, Layer, MethodTable
+from ersgallery_server.transport.patience import Patience
 from ersgallery_server.transport.readiness import Readiness
 
 SENDING_S = 0.5
@@ -50,15 +51,18 @@ class GrpcServer:
         ping: asks whether the store answers.
         """
         self.certificates = None if settings.tls is None else Certificates(settings.tls)
-        self._activity = Activity()
         threads = settings.unary_threads + settings.max_streams
+        self._activity = Activity(threads)
+        self._patience = Patience(self._activity, stream_idle_s=settings.stream_idle_s)
         self._server = grpc.server(CallPool(threads, self._activity), options=_options(settings))
         self._methods = MethodTable(
             handlers,
             self._activity,
             layers,
+            self._patience,
             max_streams=settings.max_streams,
             max_waiting=settings.max_waiting_calls,
+            max_wait_s=settings.max_wait_s,
             max_message_bytes=settings.max_message_bytes,
             admission=admission,
         )
@@ -77,6 +81,7 @@ class GrpcServer:
     def start(self) -> None:
         """Accept connections; health says NOT_SERVING and calls are refused until `ready`."""
         self._server.start()
+        self._patience.start()
 
     def ready(self, start_s: float) -> None:
         """Serve calls and say so, after a start of so many seconds."""
@@ -85,6 +90,7 @@ class GrpcServer:
 
     def close(self) -> None:
         """Stop at once, if it was not drained before."""
+        self._patience.close()
         self.readiness.end()
         self._server.stop(0).wait()
 
