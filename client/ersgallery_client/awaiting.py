@@ -70,7 +70,7 @@ class AsyncTransport:
         if isinstance(action, Plan):
             return action.combine([await self.run(part) for part in action.calls])
         payload = serialize(action.request, self.options.limits)
-        attempts = attempts_of_call(self.options, action.rpc)
+        attempts = attempts_of_call(self.options, action.rpc, answered=self._connection.answered)
         while True:
             try:
                 with self._errors():
@@ -78,6 +78,7 @@ class AsyncTransport:
             except GalleryError as error:
                 await asyncio.sleep(attempts.wait_s(error))
             else:
+                self._connection.answered = True
                 return cast("T", read_answer(action, answer)[1])
 
     async def pages(self, paging: Paging[T]) -> AsyncIterator[T]:

@@ -71,13 +71,14 @@ class BlockingTransport:
         if isinstance(action, Plan):
             return action.combine([self.run(part) for part in action.calls])
         payload = serialize(action.request, self.options.limits)
-        attempts = attempts_of_call(self.options, action.rpc)
+        attempts = attempts_of_call(self.options, action.rpc, answered=self._connection.answered)
         while True:
             try:
                 answer = self._connection.unary(action.rpc)(payload, timeout=attempts.remaining_s())
             except grpc.RpcError as error:
                 time.sleep(attempts.wait_s(error_from_rpc(error)))
             else:
+                self._connection.answered = True
                 return cast("T", read_answer(action, answer)[1])
 
     def pages(self, paging: Paging[T]) -> Iterator[T]:

@@ -93,6 +93,8 @@ class Connection(Generic[ChannelT]):
         self._channel: ChannelT | None = None
         self._callables: dict[str, Any] = {}
         self.closed = False
+        self.answered = False
+        """Whether a call over it had an answer."""
 
     def unary(self, rpc: Rpc[Any, Any]) -> Any:
         """Return what makes this unary RPC, from bytes to bytes; raises ClientClosed."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 
 MIB = 1024 * 1024
+_LONGEST_AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,15 @@ class RetryPolicy:
     count (Unavailable and its kind), and broken connections; a server's RetryInfo is the least wait. gRPC's own retry
     policy is not used: it cannot read RetryInfo, and it buffers messages only up to 256 KiB.
 
-    attempts: of one call. stream_attempts: of a stream between two answers; by default it outlasts a restart of some
+    attempts: of one call, 1 for no repetition. away_attempts: of one call while nobody serves at an address that has
+    answered this client before, as during a restart: by default for some fifteen seconds, a second apart at most, for
+    to ask where nobody listens is a burden to nobody. A call to an address that never answered fails sooner, for it is
+    more likely wrong. stream_attempts: of a stream between two answers; by default it outlasts a restart of some
     fifteen seconds.
     """
 
     attempts: int = 4
+    away_attempts: int = 22
     stream_attempts: int = 10
     initial_backoff_s: float = 0.1
     max_backoff_s: float = 5.0
@@ -45,6 +50,10 @@ class RetryPolicy:
         """Return the wait after the given number of failures: half to all of the exponential value."""
         exponential = self.initial_backoff_s * self.multiplier ** (failures - 1)
         return min(self.max_backoff_s, exponential) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter is no secret)
+
+    def away_backoff_s(self, failures: int) -> float:
+        """Return the wait after so many failures to find a server."""
+        return min(self.backoff_s(failures), _LONGEST_AWAY_S * random.uniform(0.5, 1.0))  # noqa: S311 (as above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +144,6 @@ class Options:
             ("grpc.keepalive_timeout_ms", round(self.keepalive.timeout_s * 1000)),
             # gRPC waits a second before it connects again, which would outlast the first repetitions of a call.
             ("grpc.initial_reconnect_backoff_ms", round(self.retry.initial_backoff_s * 1000)),
-            ("grpc.max_reconnect_backoff_ms", round(self.retry.max_backoff_s * 1000)),
+            # A server that comes back is to be found within a second, however long it was away.
+            ("grpc.max_reconnect_backoff_ms", round(min(_LONGEST_AWAY_S, self.retry.max_backoff_s) * 1000)),
         ]

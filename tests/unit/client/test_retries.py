@@ -163,3 +163,39 @@ def test_progress_forgets_earlier_failures() -> None:
     attempts.wait_s(errors.ShuttingDown("later"))
     with pytest.raises(GalleryError):
         attempts.wait_s(errors.ShuttingDown("later"))
+
+
+def test_a_server_that_answered_before_may_be_away_for_ten_seconds_and_is_looked_for_every_second() -> None:
+    policy = RetryPolicy()
+    waits = [policy.away_backoff_s(failures) for failures in range(1, policy.away_attempts)]
+    assert sum(waits) > 0.5 * (0.1 + 0.2 + 0.4 + 0.8 + 17) > 9
+    assert max(waits) <= 1.0
+
+
+def test_a_server_that_answered_before_is_waited_for_longer_than_one_that_never_did(
+    client: GalleryClient, wire: WireServer
+) -> None:
+    away = [status(grpc.StatusCode.UNAVAILABLE), status(grpc.StatusCode.UNAVAILABLE, "NOT_READY")] * 4
+    wire.answer("GetGallery", GetGalleryResponse(), *away, GetGalleryResponse())
+    client.get_gallery("g")
+    client.get_gallery("g")
+    assert len(wire.received) == 10
+
+
+def test_a_policy_of_one_attempt_repeats_nothing_even_then(client: GalleryClient, wire: WireServer) -> None:
+    wire.answer("GetGallery", GetGalleryResponse(), status(grpc.StatusCode.UNAVAILABLE), GetGalleryResponse())
+    once = client.with_options(retry=RetryPolicy(attempts=1))
+    once.get_gallery("g")
+    with pytest.raises(errors.ServerUnreachable):
+        once.get_gallery("g")
+    assert len(wire.received) == 2
+
+
+def test_refusals_after_a_server_came_back_are_counted_by_themselves() -> None:
+    attempts = Attempts(RetryPolicy(), None, attempts=3, away_attempts=5)
+    for error in (errors.ShuttingDown("later"), errors.ServerUnreachable("later"), errors.NotReady("later")):
+        attempts.wait_s(error)
+    for _ in range(2):
+        attempts.wait_s(errors.Overloaded("busy"))
+    with pytest.raises(errors.Overloaded):
+        attempts.wait_s(errors.Overloaded("busy"))
