@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ class Activity:
         self._serving_s = 0.0
         self._streams: set[OpenStream] = set()
         self._under_way = 0
-        self._waiting = 0
+        self._accepted_s: deque[float] = deque()
         self._open_streams = 0
         self._draining = False
         self._changed = threading.Condition()
@@ -50,9 +51,14 @@ class Activity:
         """Return how long a call that came now would wait for a thread.
 
         By Little's law: where all threads are busy, so many calls end each second as there are threads, divided by the
-        mean time that a call holds one.
+        mean time that a call holds one. That says nothing of calls that do not end; then it is no shorter than the
+        first of those that wait has waited already.
         """
-        return self._waiting * self._serving_s / max(1, self._threads - self._open_streams)
+        with self._changed:
+            if not self._accepted_s:
+                return 0.0
+            threads = max(1, self._threads - self._open_streams)
+            return max(len(self._accepted_s) * self._serving_s / threads, time.monotonic() - self._accepted_s[0])
 
     def served(self, seconds: float) -> None:
         """Count a unary call that held a thread for so long."""
@@ -67,18 +73,18 @@ class Activity:
     @property
     def waiting(self) -> int:
         """Return how many calls were accepted and have no thread yet."""
-        return self._waiting
+        return len(self._accepted_s)
 
     def accepted(self) -> None:
         """Count a call that waits for a thread."""
         with self._changed:
             self._under_way += 1
-            self._waiting += 1
+            self._accepted_s.append(time.monotonic())
 
     def begun(self) -> None:
-        """Say that a call has its thread."""
+        """Say that a call, the first of those that wait, has its thread."""
         with self._changed:
-            self._waiting -= 1
+            self.waits.add(time.monotonic() - self._accepted_s.popleft())
 
     def ended(self) -> None:
         """Say that a call has been answered."""
@@ -186,10 +192,8 @@ class CallPool(ThreadPoolExecutor):
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queue a call."""
-        accepted_s = time.monotonic()
 
         def serve() -> T:
-            self._activity.waits.add(time.monotonic() - accepted_s)
             self._activity.begun()
             try:
                 return work(*args, **kwargs)

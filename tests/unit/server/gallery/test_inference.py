@@ -1,6 +1,7 @@
 """The owner of a model: what waits together is embedded together, and nobody suffers from another's photograph."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, cast
@@ -93,6 +94,24 @@ def test_a_full_queue_names_its_limit_and_what_was_cancelled_is_not_embedded(
     pipeline.go_on.set()
     waiting[0].result()
     assert pipeline.calls == [(1, LARGEST), (1, LARGEST)]
+
+
+def test_photographs_that_would_be_late_are_refused_at_once_and_others_are_not(
+    worker: InferenceWorker, pipeline: Pipeline
+) -> None:
+    time.sleep(0.5)
+    pipeline.go_on.set()
+    worker.acquire((b"a",), LARGEST).result()  # the first took half a second
+    pipeline.begun.clear()
+    pipeline.go_on.clear()
+    worker.acquire((b"a",), LARGEST)
+    pipeline.begun.wait()
+    soon_s = time.monotonic() + 0.01
+    with pytest.raises(Overloaded, match="photographs would wait") as caught:
+        worker.acquire((b"a",), LARGEST, deadline_s=soon_s)
+    assert 0.1 <= caught.value.retry_after_s <= 10.0
+    assert not worker.acquire((b"a",), LARGEST, deadline_s=soon_s + 3600).done()
+    assert not worker.acquire((b"a",), LARGEST).done(), "a call without a deadline is never late"
 
 
 def test_a_closed_worker_finishes_what_waits_and_takes_no_more(worker: InferenceWorker, pipeline: Pipeline) -> None:
