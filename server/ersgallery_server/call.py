@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from ersgallery_server.errors import Cancelled, DeadlineExceeded
 from ersgallery_server.grants import EVERYTHING, Grant
+from ersgallery_server.turns import Turn
 
 T = TypeVar("T")
 
@@ -68,7 +69,8 @@ class Call:
     in lower case. peer: the caller's address. peer_name: the name in the certificate that the caller's connection
     showed, empty without mutual TLS. caller: the name by which the caller is known, empty for nobody's. grant: what the
     caller may do, of which lists show no more. hang_up: ends the call from any thread. trace: takes down what the call
-    waits for, where somebody wants to know. notes: what layers leave for those outside of them.
+    waits for, where somebody wants to know. turn: given to others while the call waits. notes: what layers leave for
+    those outside of them.
     """
 
     deadline_s: float | None = None
@@ -80,6 +82,7 @@ class Call:
     grant: Grant = EVERYTHING
     hang_up: Callable[[], object] = _stay
     trace: Trace | None = None
+    turn: Turn | None = None
     notes: dict[str, object] = field(default_factory=dict, compare=False)
 
     def wait(self, future: "Future[T]") -> T:
@@ -89,7 +92,7 @@ class Call:
         Raises these two, or what the work raised.
         """
         try:
-            with self.cancellation.dropping(future):
+            with self.cancellation.dropping(future), self.waiting():
                 return self._result(future)
         except CancelledError:
             raise Cancelled from None
@@ -98,12 +101,18 @@ class Call:
     def holding(self, lock: threading.Lock) -> Iterator[None]:
         """Hold a lock while the block runs; raises DeadlineExceeded where the deadline passes before it is free."""
         timeout_s = -1.0 if self.deadline_s is None else max(0.0, self.deadline_s - time.monotonic())
-        if not lock.acquire(timeout=timeout_s):
+        with self.waiting():
+            held = lock.acquire(timeout=timeout_s)
+        if not held:
             raise DeadlineExceeded
         try:
             yield
         finally:
             lock.release()
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Return a block in which others have this call's turn."""
+        return nullcontext() if self.turn is None else self.turn.without()
 
     def _result(self, future: "Future[T]") -> T:
         if self.deadline_s is None:

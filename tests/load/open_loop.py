@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -101,7 +102,7 @@ class _Sender:
         self.figures = Figures()
         self._load = load
         self._kind = kind
-        self._calls = [channel.unary_unary(f"{SERVICE}.{kind.method}") for channel in channels]
+        self._calls: list[Any] = [channel.unary_unary(f"{SERVICE}.{kind.method}") for channel in channels]
         self._requests = [Path(path).read_bytes() for path in kind.requests]
         self._begun_s = time.monotonic()
 

@@ -43,7 +43,8 @@ class OperationHandlers:
             raise InvalidRequest.field("timeout", "must not be negative")
         if call.deadline_s is not None:
             wanted = min(wanted, call.deadline_s - time.monotonic())
-        found = self._operations.wait(parse_operation("name", request.name), max(0.0, min(wanted, LONGEST_WAIT_S)))
+        with call.waiting():
+            found = self._operations.wait(parse_operation("name", request.name), max(0.0, min(wanted, LONGEST_WAIT_S)))
         return pb.WaitOperationResponse(operation=operation_message(found))
 
     def cancel_operation(self, request: pb.CancelOperationRequest, call: Call) -> pb.CancelOperationResponse:

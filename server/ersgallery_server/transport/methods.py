@@ -23,10 +23,11 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from ersgallery_server.call import Behavior, Call, Cancellation
-from ersgallery_server.errors import BatchTooLarge, InvalidRequest, NotReady, Overloaded, TooManyStreams
+from ersgallery_server.errors import BatchTooLarge, Cancelled, InvalidRequest, NotReady, Overloaded, TooManyStreams
 from ersgallery_server.status import classify, to_status
 from ersgallery_server.transport.activity import Activity
 from ersgallery_server.transport.patience import Patience
+from ersgallery_server.turns import Turn, Turns
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     file.DESCRIPTOR.services_by_name[name]
@@ -109,6 +110,7 @@ class MethodTable(grpc.GenericRpcHandler):
     ) -> None:
         self._activity = activity
         self._patience = patience
+        self._turns = Turns()
         self._admission = admission
         self._max_streams = max_streams
         self._max_waiting = max_waiting
@@ -206,7 +208,9 @@ class MethodTable(grpc.GenericRpcHandler):
             try:
                 with self._patience.receiving(context.cancel):
                     request = _only(requests)
-                return self._encode(behavior(decode(request), _call(context)))
+                with self._turns.turn() as turn:
+                    _require_caller(context)
+                    return self._encode(behavior(decode(request), _call(context, turn)))
             except grpc.RpcError:  # as below
                 raise
             except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
@@ -288,7 +292,13 @@ def _layered(layers: Sequence[Layer], method: MethodDescriptor, behavior: Behavi
     return behavior
 
 
-def _call(context: grpc.ServicerContext) -> Call:
+def _require_caller(context: grpc.ServicerContext) -> None:
+    """Raise Cancelled where the caller went away or the deadline passed: the work would be for nobody."""
+    if not context.is_active():
+        raise Cancelled
+
+
+def _call(context: grpc.ServicerContext, turn: Turn | None = None) -> Call:
     remaining = context.time_remaining()
     endless = remaining is None or remaining > LONGEST_DEADLINE_S
     cancellation = Cancellation()
@@ -301,6 +311,7 @@ def _call(context: grpc.ServicerContext) -> Call:
         peer=context.peer(),
         peer_name=_peer_name(context),
         hang_up=context.cancel,
+        turn=turn,
     )
 
 
