@@ -7,7 +7,7 @@ have it, leaves the error of its code.
 import re
 from typing import Final
 
-from ersgallery_client.errors import GalleryError, HandshakeFailed, MessageTooLarge
+from ersgallery_client.errors import GalleryError, HandshakeFailed, MessageTooLarge, ServerUnreachable
 
 _TOO_LARGE: Final = re.compile(r"(SERVER: |CLIENT: )?(Received|Sent) message larger than max \((\d+) vs\. (\d+)\)")
 _UNVERIFIED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED(?:: (?P<why>[a-z -]+))?")
@@ -29,6 +29,9 @@ def error_from_text(code: str, text: str) -> GalleryError | None:
     """Return the error that a text of gRPC's means, None for every other."""
     if code == "RESOURCE_EXHAUSTED" and (found := _TOO_LARGE.search(text)):
         return _too_large(code, found)
+    if code == "CANCELLED" and text in {"", "CANCELLED"}:
+        # Whoever cancels a call here gets other words: the server reset it, as one does that stops before it took it.
+        return ServerUnreachable("the server broke the call off", code=code)
     if code != "UNAVAILABLE":
         return None
     if found := _UNVERIFIED.search(text):

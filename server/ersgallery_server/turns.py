@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-AT_A_TIME = 4
+AT_A_TIME = 2
 LONGEST_WAIT_S = 0.1
 """A call goes on without a turn after this: what keeps one for longer, such as a read of a slow database, waits outside
 of the interpreter and must not stop the others."""

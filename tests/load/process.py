@@ -53,11 +53,12 @@ class LoadedServer:
             database / 2**20,
         )
 
-    def metric(self, name: str) -> float:
-        """Return the sum of a metric's values over all its labels."""
+    def metric(self, name: str, label: str = "") -> float:
+        """Return the sum of a metric's values over all its labels, or those with this one."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30) as page:
             lines = page.read().decode().splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+        wanted = [line for line in lines if line.split("{")[0].split(" ")[0] == name and label in line]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in wanted)
 
     def restart(self) -> tuple[float, int]:
         """Stop it by SIGTERM and start it again; return the seconds until it served, and the status of its exit."""

@@ -20,9 +20,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _LONGEST_DRAIN_S = 3600
 _PR_SET_DUMPABLE = 4
-_SWITCH_INTERVAL_S = 0.0001
-"""How long a thread may keep others from Python. 5 ms are usual, and an index's owner would wait so long each time; so
-would gRPC's thread, three times for each call that it takes in or refuses."""
+_SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep others from Python; 5 ms are usual, and an index's owner would wait so long each time."""
 
 
 class _Stopped(Exception):

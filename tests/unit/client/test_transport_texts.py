@@ -1,7 +1,7 @@
 """The words of gRPC that mean something; those of several of its versions."""
 
 import pytest
-from ersgallery_client.errors import GalleryError, HandshakeFailed, MessageTooLarge
+from ersgallery_client.errors import GalleryError, HandshakeFailed, MessageTooLarge, ServerUnreachable
 from ersgallery_client.transport_texts import error_from_text
 
 CONNECTING = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: "
@@ -71,3 +71,9 @@ def test_a_handshake_that_fails_comes_with_advice(text: str, words: str) -> None
 )
 def test_other_texts_mean_nothing(code: str, text: str) -> None:
     assert error_from_text(code, text) is None
+
+
+def test_a_call_that_the_server_reset_is_told_from_one_that_was_cancelled_here() -> None:
+    assert type(read("CANCELLED", "CANCELLED")) is ServerUnreachable
+    for text in ("Channel closed!", "Locally cancelled by application!"):
+        assert error_from_text("CANCELLED", text) is None
