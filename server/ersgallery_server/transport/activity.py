@@ -63,7 +63,7 @@ class Activity:
     def served(self, seconds: float) -> None:
         """Count a unary call that held a thread for so long."""
         with self._changed:
-            self._serving_s += (seconds - self._serving_s) * (_WEIGHT if self._serving_s else 1.0)
+            self._serving_s += (seconds - self._serving_s) * _WEIGHT
 
     @property
     def under_way(self) -> int:

@@ -178,6 +178,7 @@ def test_photographs_beyond_bytes_or_pixels_are_refused_before_they_are_decoded(
 
 def test_streams_waiting_calls_and_waiting_searches_are_bounded_and_say_when_to_come_again(tmp_path: Path) -> None:
     bounds: dict[str, Any] = {"unary_threads": 1, "max_streams": 1, "max_waiting_calls": 2, "max_waiting_searches": 1}
+    bounds["max_wait_s"] = 60.0
     with running_server(settings(tmp_path, **bounds)) as server:
         create_gallery(server, "g")
         end = threading.Event()

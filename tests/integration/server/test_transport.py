@@ -167,7 +167,9 @@ def test_open_reflection_streams_starve_nobody_either(tmp_path: Path) -> None:
 
 
 def test_calls_beyond_those_that_may_wait_are_refused_and_health_answers_meanwhile(tmp_path: Path) -> None:
-    with running_server(settings(tmp_path, unary_threads=1, max_streams=1, max_waiting_calls=3)) as server:
+    with running_server(
+        settings(tmp_path, unary_threads=1, max_streams=1, max_waiting_calls=3, max_wait_s=60.0)
+    ) as server:
         create_gallery(server, "g")
         with Held(server.service._store.submit):
             create = server.galleries.CreateSubject
@@ -249,7 +251,7 @@ def test_the_longest_error_fits_into_the_trailers(server: RunningServer, new_gal
 
 
 def test_a_drain_finishes_what_was_accepted_and_begins_nothing_more(tmp_path: Path) -> None:
-    service = Service(settings(tmp_path, unary_threads=1, max_streams=2))
+    service = Service(settings(tmp_path, unary_threads=1, max_streams=2, max_wait_s=60.0))
     service.__enter__()
     server = RunningServer(service)
     create_gallery(server, "g")
