@@ -17,7 +17,7 @@ from ersgallery_server.snapshots import RowFile
 from ersgallery_server.values import ProfileVersion, SubjectSearch
 from structlog.testing import capture_logs
 
-from tests.support.cores import Core, assert_same_rows, enroll, rows_of, save
+from tests.support.cores import NEVER_BY_ITSELF, Core, assert_same_rows, enroll, rows_of, save
 from tests.support.requests import axis, create_gallery, identify, item
 from tests.support.requests import enroll as enroll_over_grpc
 from tests.support.server import RemoteServer
@@ -48,13 +48,15 @@ class Restartable:
     def gallery(self) -> Gallery:
         return self.core.gallery()
 
-    def restart(self, between: Callable[[Path], object] = lambda _: None, **options: int) -> None:
+    def restart(
+        self, between: Callable[[Path], object] = lambda _: None, snapshot_changed_faces: int = NEVER_BY_ITSELF
+    ) -> None:
         """Close and start again; `between` gets the path of the gallery's snapshot."""
         path = self.gallery.saved.path
         self.core.close()
         between(path)
         with capture_logs() as logs:
-            self.core = Core(self.url, self.folder, **options)
+            self.core = Core(self.url, self.folder, snapshot_changed_faces)
         self.logs = [dict(entry) for entry in logs]
 
     def said(self, event: str) -> list[dict[str, object]]:
@@ -276,7 +278,7 @@ from pathlib import Path
 from ersgallery_server.call import Call
 from ersgallery_server.gallery import saving
 from ersgallery_server.snapshots import saved_index
-from tests.support.cores import Core, enroll, save
+from tests.support.cores import NEVER_BY_ITSELF, Core, enroll, save
 from tests.support.stores import unit_rows
 
 saving.usual_block_rows = saved_index.usual_block_rows = lambda dimension: 4
