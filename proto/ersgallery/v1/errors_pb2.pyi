@@ -82,7 +82,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """RESOURCE_EXHAUSTED, without RetryInfo, for waiting does not help: the memory of the device cannot hold more faces."""
     ERROR_REASON_INDEX_BEHIND: _ErrorReason.ValueType  # 30
     """INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
-    says which. Updating the gallery or restarting the server builds the index anew.
+    says which. Updating the gallery or restarting the server builds the index anew; where the database went away during a
+    rebuild, that happens by itself once it answers.
     """
     ERROR_REASON_OPERATION_NOT_FOUND: _ErrorReason.ValueType  # 31
     """NOT_FOUND: no such operation; it has expired, was deleted, or the server was restarted since."""
@@ -186,7 +187,8 @@ ERROR_REASON_DEVICE_FULL: ErrorReason.ValueType  # 29
 """RESOURCE_EXHAUSTED, without RetryInfo, for waiting does not help: the memory of the device cannot hold more faces."""
 ERROR_REASON_INDEX_BEHIND: ErrorReason.ValueType  # 30
 """INTERNAL: a change is stored, or could not be made, because the gallery's index could not follow the store: the message
-says which. Updating the gallery or restarting the server builds the index anew.
+says which. Updating the gallery or restarting the server builds the index anew; where the database went away during a
+rebuild, that happens by itself once it answers.
 """
 ERROR_REASON_OPERATION_NOT_FOUND: ErrorReason.ValueType  # 31
 """NOT_FOUND: no such operation; it has expired, was deleted, or the server was restarted since."""

@@ -62,7 +62,8 @@ class HygieneServiceServicer(object):
 
     def FindMagnets(self, request, context):
         """Begins to search every enrolled face, or the probes of the request, among the faces of all other subjects, and
-        counts what wins. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
+        counts what wins. Probes of the request need the scope `identify` too, and each counts as a call of the caller's rate,
+        for the answer tells who is on them. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
         OPERATIONS_FULL; in the operation: CALIBRATION_FAILED (GALLERY_CHANGED), where the gallery gets another profile or
         kind of search meanwhile.
         """

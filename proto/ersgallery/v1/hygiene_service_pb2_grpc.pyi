@@ -29,7 +29,8 @@ class HygieneServiceStub:
         ersgallery.v1.hygiene_service_pb2.FindMagnetsResponse,
     ]
     """Begins to search every enrolled face, or the probes of the request, among the faces of all other subjects, and
-    counts what wins. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
+    counts what wins. Probes of the request need the scope `identify` too, and each counts as a call of the caller's rate,
+    for the answer tells who is on them. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
     OPERATIONS_FULL; in the operation: CALIBRATION_FAILED (GALLERY_CHANGED), where the gallery gets another profile or
     kind of search meanwhile.
     """
@@ -59,7 +60,8 @@ class HygieneServiceAsyncStub:
         ersgallery.v1.hygiene_service_pb2.FindMagnetsResponse,
     ]
     """Begins to search every enrolled face, or the probes of the request, among the faces of all other subjects, and
-    counts what wins. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
+    counts what wins. Probes of the request need the scope `identify` too, and each counts as a call of the caller's rate,
+    for the answer tells who is on them. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
     OPERATIONS_FULL; in the operation: CALIBRATION_FAILED (GALLERY_CHANGED), where the gallery gets another profile or
     kind of search meanwhile.
     """
@@ -91,7 +93,8 @@ class HygieneServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[ersgallery.v1.hygiene_service_pb2.FindMagnetsResponse, collections.abc.Awaitable[ersgallery.v1.hygiene_service_pb2.FindMagnetsResponse]]:
         """Begins to search every enrolled face, or the probes of the request, among the faces of all other subjects, and
-        counts what wins. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
+        counts what wins. Probes of the request need the scope `identify` too, and each counts as a call of the caller's rate,
+        for the answer tells who is on them. Errors: INVALID_REQUEST, INVALID_EMBEDDING, MODEL_MISMATCH, GALLERY_NOT_FOUND, BATCH_TOO_LARGE,
         OPERATIONS_FULL; in the operation: CALIBRATION_FAILED (GALLERY_CHANGED), where the gallery gets another profile or
         kind of search meanwhile.
         """
