@@ -44,7 +44,7 @@ class _Worker(threading.Thread):
         self._end.set()
 
 
-def rolling(folder: Path, *, restarts: int, between_s: float = 1.0) -> dict[str, Any]:
+def rolling(folder: Path, *, restarts: int, between_s: float = 3.0) -> dict[str, Any]:
     """Restart a server so often under identifications, enrolments and a bulk stream. Raises Broken."""
     with LoadedServer(folder / "data") as server, GalleryClient(server.address) as client:
         rows = make_gallery(client, COUNT)

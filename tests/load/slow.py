@@ -20,7 +20,7 @@ from tests.support.requests import matrix
 
 COUNT = 1_000
 CALLS = 100
-RSS_MIB = 300.0
+RSS_MIB = 512.0
 THREADS = 20
 """May come on top of those of a server whose threads have all been used: one for each stream that reads ahead."""
 

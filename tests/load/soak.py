@@ -104,8 +104,9 @@ class Soak:
     def _profile(self) -> None:
         """Give the gallery the next version of its profile: all faces are scored again, and the index is built anew."""
         centroid = np.eye(1, DIMENSION) + np.random.default_rng().normal(0.0, 0.01, (1, DIMENSION))
-        profile = self._client.create_profile(MODEL, model=MODEL, centroids=centroid, gamma=0.5)
-        self._client.update_gallery(GALLERY, profile=f"profiles/{profile.id}@{profile.version}")
+        unit = centroid / np.linalg.norm(centroid)
+        profile = self._client.create_profile(MODEL, model=MODEL, centroids=unit, gamma=0.5)
+        self._client.update_gallery(GALLERY, profile=f"{profile.id}@{profile.version}")
 
 
 def soak(
@@ -141,8 +142,8 @@ def soak(
             "median_ms": [
                 round(statistics.median(part), 2) for part in (medians_ms[warm : 2 * warm], medians_ms[2 * warm :])
             ],
-            "rows": server.metric("ersgallery_index_rows"),
-            "tombstones": server.metric("ersgallery_index_rows", 'state="tombstone"'),
+            "rows": server.metric("ersgallery_index_faces"),
+            "tombstones": server.metric("ersgallery_index_faces", 'state="tombstone"'),
         }
         _check(figures)
         return figures
