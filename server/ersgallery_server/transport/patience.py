@@ -6,6 +6,7 @@ who is ended so learns CANCELLED; nothing had been begun for a unary call, and a
 were dropped or can be repeated.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,10 @@ WANTED_MESSAGE_S = 1.0
 WANTED_S = 3.0
 """For so long after a refusal a place for a stream counts as wanted: the refused comes again after one second."""
 
+RUSH_SWITCH_S = 0.005
+"""How long a thread may keep others from Python while calls wait for a thread, as is usual in Python. The shorter time
+that the command line sets lets a lone search come sooner; in a rush switching itself is what costs most."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,6 +43,7 @@ class Patience:
         self._lock = threading.Lock()
         self._stream_wanted_s = float("-inf")
         self._stopped = threading.Event()
+        self._usual_switch_s = sys.getswitchinterval()
 
     def start(self) -> None:
         """Look after the calls from now on, on a thread of its own."""
@@ -46,6 +52,7 @@ class Patience:
     def close(self) -> None:
         """End no more calls."""
         self._stopped.set()
+        sys.setswitchinterval(self._usual_switch_s)
 
     @contextmanager
     def receiving(self, end: Callable[[], object]) -> Iterator[None]:
@@ -78,4 +85,6 @@ class Patience:
 
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_S):
+            rush = self._activity.waiting > 0
+            sys.setswitchinterval(max(RUSH_SWITCH_S, self._usual_switch_s) if rush else self._usual_switch_s)
             self.look()
