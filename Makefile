@@ -11,7 +11,7 @@ EXTRAS ?= $(LOCKED_EXTRAS)
 export LOCKED ?= $(if $(filter $(LOCKED_EXTRAS),$(EXTRAS)),yes,no)
 FLOOR_EXTRAS := server,cpu,postgres,calibration
 
-.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu crash fuzz lock audit clean
+.PHONY: help venv demo test check format stubs check-stubs check-floor evidence bench bench-gpu crash soak fuzz lock audit clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ bench-gpu: $(VENV)/ready ## The same on a GPU; needs EXTRAS=server,gpu,calibrati
 
 crash: $(VENV)/ready ## Kill the server 210 times under load and check that nothing is lost; 20 minutes.
 	$(BIN)/python -m tests.crash $(ARGS)
+
+soak: $(VENV)/ready ## Load the server for an hour and see that nothing grows; ARGS=overload, slow, rolling, or "soak --minutes 10".
+	$(BIN)/python -m tests.load $(or $(ARGS),soak)
 
 fuzz: $(VENV)/ready ## Attack everything that parses; ARGS="--minutes 240" for hours.
 	$(BIN)/python -m tests.fuzz $(ARGS)

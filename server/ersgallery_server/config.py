@@ -51,7 +51,7 @@ class Settings:
     inference_threads: int = 0
     unary_threads: int = 64
     max_waiting_calls: int = 1024
-    max_wait_s: float = 1.0
+    max_wait_s: float = 0.5
     max_streams: int = 16
     stream_idle_s: float = 60.0
     max_connections: int = 1024

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 AT_A_TIME = 2
-LONGEST_WAIT_S = 0.1
+LONGEST_WAIT_S = 0.5
 """A call goes on without a turn after this: what keeps one for longer, such as a read of a slow database, waits outside
 of the interpreter and must not stop the others."""
 

@@ -1,4 +1,4 @@
-"""Ten times what can be served: embeddings to identify, photographs where there is a model, enrolments."""
+"""Ten times what can be served, in equal shares of embeddings, enrolments, and photographs where there is a model."""
 
 import contextlib
 import threading
@@ -112,15 +112,13 @@ def overload(
         sustained = {name: float(figures["ok_per_s"]) for name, figures in alone.items()}
         idle = server.vitals()
         most = {"rss_mib": idle.rss_mib, "threads": float(idle.threads)}
-        rates = {name: times * sustained[name] for name in kinds}
+        kinds["enroll"] = enrolling
+        rates = {name: times * sustained[name] / len(kinds) for name in kinds}
         with _watched(server, most):
             flood = run_load(
                 Load(
                     server.address,
-                    {
-                        **{name: Kind(*kind, rate=rates[name]) for name, kind in kinds.items()},
-                        "enroll": Kind(*enrolling, rate=max(1.0, sustained["enroll"])),
-                    },
+                    {name: Kind(*kind, rate=rates[name]) for name, kind in kinds.items()},
                     seconds,
                     deadline_s,
                 )

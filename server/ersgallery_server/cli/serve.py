@@ -109,7 +109,7 @@ def _require_number(_context: click.Context, _parameter: click.Parameter, value:
 )
 @click.option(
     "--max-wait-s",
-    default=1.0,
+    default=0.5,
     type=click.FloatRange(0.01, 3600),
     callback=_require_number,
     help="Refuse calls at once that would wait longer than this for one of them, by what calls took of late.",

@@ -229,7 +229,8 @@ class MethodTable(grpc.GenericRpcHandler):
             except Exception as error:  # noqa: BLE001 - the table decides what the caller learns
                 _abort(context, error)
             finally:
-                self._activity.served(time.monotonic() - begun_s)
+                if context.is_active():  # what was dropped took no time, and says nothing of what calls take
+                    self._activity.served(time.monotonic() - begun_s)
 
         return serve
 
