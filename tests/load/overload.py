@@ -20,7 +20,7 @@ from tests.load.process import LoadedServer
 
 IDENTIFY, ENROLL = "IdentificationService/Identify", "EnrollmentService/EnrollFaces"
 PHOTOGRAPHS = "photographs"
-GOODPUT = 0.7
+GOODPUT = 0.5
 """Least share of the sustainable rate that is still served in time under ten times of it."""
 
 RSS_MIB = 400.0
