@@ -91,9 +91,8 @@ class MethodTable(grpc.GenericRpcHandler):
 
     A stream holds a thread as long as it is open, so no more than `max_streams` are, and the other threads stay free
     for unary calls. Calls that wait for a thread beyond `max_waiting`, or would wait for longer than `max_wait_s`, are
-    refused. The first of the layers is the
-    outermost; calls that are not admitted, which are to cost nothing, reach none of them. Raises AttributeError when no
-    handler has a method.
+    refused. The first of the layers is the outermost; calls that are not admitted, which are to cost nothing, reach
+    none of them. Raises AttributeError when no handler has a method.
     """
 
     def __init__(
